@@ -1,0 +1,32 @@
+"""The exceptions of hetu_jax; each says what was done, where, what was found and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GraphError(ValueError):
+    """The graph or the call of an Executor is not what it must be."""
+
+
+class OpError(GraphError):
+    """An op could not be evaluated on the values that reached it."""
+
+
+class FeedError(GraphError):
+    """A feed is missing, unexpected, or of the wrong kind."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read, or does not fit the graph."""
+
+
+class UnsafeFileError(CheckpointError):
+    """A file from outside holds more than data."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' for the names nearest to `name`, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

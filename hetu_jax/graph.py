@@ -1,0 +1,526 @@
+"""The graph that a script records: Op, Node, Variable, Feed, and the walk over them."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import itertools
+import os
+import sys
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .errors import GraphError, suggest
+from .ndarray import NDArray, ND_Sparse_Array, as_value
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+OPS: dict[str, Op] = {}
+
+_ids = itertools.count()
+_ASKED = ("key", "training")
+
+
+class Site(NamedTuple):
+    """The line of the user's script that made a node."""
+
+    filename: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line}"
+
+
+def user_site() -> Site:
+    """The innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return Site(frame.f_code.co_filename, frame.f_lineno)
+
+
+class Op:
+    """One pure JAX function with Hetu's name; called, it records a `Node`.
+
+    fn: the function.  `fn` stays reachable as `.fn` for use on arrays.
+    state: given the bound arguments, makes the Variables that a call owns (running statistics and the like), by
+        the name of the keyword-only parameter of `fn` that receives each.
+    writes: names of the parameters whose Variables are replaced by outputs 1, 2, ... of `fn`.
+    Parameters of `fn` named `key` and `training` are filled in by the trace and are no part of the signature.
+    Raises ValueError when another op has the name.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        state: Callable[[dict[str, Any]], dict[str, Variable]] | None = None,
+        writes: Sequence[str] = (),
+    ):
+        self.fn, self.state, self.writes = fn, state, tuple(writes)
+        self.__name__, self.__doc__, self.__module__ = fn.__name__, fn.__doc__, fn.__module__
+        self.__qualname__, self.__wrapped__ = fn.__qualname__, fn
+        self.call_signature = inspect.signature(fn)
+        parameters = self.call_signature.parameters
+        self.asks = tuple(name for name in _ASKED if name in parameters)
+        self.owns = tuple(name for name in self.writes if state is not None)
+        shown = [p for name, p in parameters.items() if name not in self.asks and name not in self.owns]
+        self.signature = inspect.Signature(_with_ctx_and_name(shown))
+        self.__signature__ = self.signature
+        if OPS.setdefault(self.__name__, self) is not self:
+            raise ValueError(
+                f"two ops are called {self.__name__}: in {OPS[self.__name__].__module__} and {fn.__module__}"
+            )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Node:
+        try:
+            arguments = self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}{self.signature}: {error}") from None
+        ctx, name = arguments.pop("ctx", None), arguments.pop("name", None)
+        if self.state is not None:
+            arguments.update(self.state(arguments))
+        written = tuple(_variable(self, parameter, arguments[parameter]) for parameter in self.writes)
+        return Node(self, arguments, name=name, ctx=ctx, writes=written)
+
+    def __repr__(self) -> str:
+        return f"<op {self.__name__}{self.signature}>"
+
+
+def op(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Decorator: register a pure function as an op; see `Op` for the options."""
+    return Op(fn, **options) if fn is not None else lambda fn: Op(fn, **options)
+
+
+def _with_ctx_and_name(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Adds the `ctx` and `name` that every constructor of Hetu takes last."""
+    taken = {p.name for p in parameters}
+    kinds = [p.kind for p in parameters]
+    ctx_kind = (
+        inspect.Parameter.KEYWORD_ONLY
+        if inspect.Parameter.VAR_POSITIONAL in kinds
+        else inspect.Parameter.POSITIONAL_OR_KEYWORD
+    )
+    extra = [] if "ctx" in taken else [inspect.Parameter("ctx", ctx_kind, default=None)]
+    extra += [] if "name" in taken else [inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None)]
+    return sorted(parameters + extra, key=lambda p: p.kind)
+
+
+def _variable(op: Op, parameter: str, value: Any) -> Variable:
+    if not isinstance(value, Variable):
+        raise TypeError(
+            f"{op.__name__} writes into its argument {parameter!r}, which must be a Variable with a value, "
+            f"not {value!r} (at {user_site()})"
+        )
+    return value
+
+
+class Node:
+    """One recorded call of an op.
+
+    op: the Op, or None for a leaf.  name: for people and ONNX.  site: where the user made it.
+    inputs: the nodes among the arguments, in the order of the signature.
+    writes: Variables that outputs 1, 2, ... of the op replace when the step ends.
+    """
+
+    __array_ufunc__ = None  # numpy operands leave + - * / to the node
+    __iter__ = None  # without it, [] would make every node an endless sequence
+    trains = False  # whether evaluating it makes a group a training group
+
+    def __init__(
+        self,
+        op: Op | None,
+        arguments: dict[str, Any],
+        *,
+        name: str | None = None,
+        ctx: Any = None,
+        writes: tuple[Variable, ...] = (),
+    ):
+        from .context import current_group
+
+        self.op, self.writes, self.ctx = op, writes, ctx
+        self.id, self.site = next(_ids), user_site()
+        self.name = name or f"{self.op_type}{self.id}"
+        self.raw_ctx = current_group(ctx)
+        self._names = tuple(arguments)
+        leaves, self._structure = jax.tree.flatten(list(arguments.values()), is_leaf=_is_constant)
+        self._leaves = [as_value(leaf) if isinstance(leaf, NDArray) else leaf for leaf in leaves]
+        self.inputs: list[Node] = [leaf for leaf in self._leaves if isinstance(leaf, Node)]
+
+    @property
+    def needs(self) -> list[Node]:
+        """The nodes whose values `compute` reads; `inputs` unless the node walks the graph by itself."""
+        return self.inputs
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The bound arguments by parameter name, without defaults; nodes stand for their values."""
+        return dict(zip(self._names, jax.tree.unflatten(self._structure, self._leaves), strict=True))
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        """The bound arguments by parameter name, with the defaults of the signature filled in."""
+        defaults = {
+            name: parameter.default
+            for name, parameter in self.op.signature.parameters.items()
+            if parameter.default is not inspect.Parameter.empty and name not in ("ctx", "name")
+        }
+        return {**defaults, **self.arguments}
+
+    @property
+    def op_type(self) -> str:
+        """The name in Hetu's manner: AddOp for add_op."""
+        return "".join(part[:1].upper() + part[1:] for part in self.op.__name__.split("_"))
+
+    @property
+    def desc(self) -> str:
+        """The name and the names of the inputs."""
+        return f"{self.name}({', '.join(node.name for node in self.inputs)})"
+
+    @property
+    def const_attr(self) -> Any:
+        """The scalar operand of the `*const*` ops, or None."""
+        arguments = self.arguments
+        return next((arguments[key] for key in ("const_val", "const_attr") if key in arguments), None)
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of the value, or None while a placeholder below it has none."""
+        return getattr(self._abstract(), "shape", None)
+
+    @property
+    def dtype(self) -> np.dtype | None:
+        """The dtype of the value, or None while a placeholder below it has no shape."""
+        return getattr(self._abstract(), "dtype", None)
+
+    def _abstract(self) -> jax.ShapeDtypeStruct | None:
+        from .trace import abstract_value
+
+        return abstract_value(self)
+
+    def evaluate(self, values: Sequence[Any], env: Any, run: Any) -> Any:
+        """The value inside a traced step.
+
+        values: of `needs`.  env: the values of all nodes so far.  run: the `trace.Run`, which supplies what ops ask for.
+        """
+        remaining = iter(values)
+        leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in self._leaves]
+        arguments = dict(zip(self._names, jax.tree.unflatten(self._structure, leaves), strict=True))
+        arguments.update(run.asked(self))
+        call = inspect.BoundArguments(self.op.call_signature, arguments)
+        return self.op.fn(*call.args, **call.kwargs)
+
+    def __repr__(self) -> str:
+        shape = self.shape
+        return f"<{self.describe()}{'' if shape is None else f' {self.dtype}{list(shape)}'}>"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def describe(self) -> str:
+        """Kind, name and place, for messages."""
+        return f"{self.op.__name__ if self.op else type(self).__name__} {self.name!r} at {self.site}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Node:
+        """The same call on copies of what is below; Variables start from the same value."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        shared = {"op": self.op, "site": self.site, "ctx": self.ctx, "raw_ctx": self.raw_ctx, "id": next(_ids)}
+        twin.__dict__.update(
+            {
+                key: shared.get(key, value) if key in shared else copy.deepcopy(value, memo)
+                for key, value in vars(self).items()
+            }
+        )
+        return twin
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        hint = suggest(attribute, [n for n in dir(type(self)) if not n.startswith("_")])
+        raise AttributeError(f"{type(self).__name__} has no attribute {attribute!r}{hint}")
+
+    def __add__(self, other: Any) -> Node:
+        return _binary("add_op", "addbyconst_op", self, other)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: Any) -> Node:
+        return _binary("mul_op", "mul_byconst_op", self, other)
+
+    __rmul__ = __mul__
+
+    def __sub__(self, other: Any) -> Node:
+        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, -other)
+
+    def __rsub__(self, other: Any) -> Node:
+        return OPS["minus_byconst_op"](self, other)
+
+    def __truediv__(self, other: Any) -> Node:
+        return OPS["div_op"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return OPS["div_const_op"](other, self)
+
+    def __pow__(self, other: Any) -> Node:
+        return OPS["power_op"](self, other)
+
+    def __rpow__(self, other: Any) -> Node:
+        return OPS["const_pow_op"](self, other)
+
+    def __matmul__(self, other: Any) -> Node:
+        return OPS["matmul_op"](self, other)
+
+    def __neg__(self) -> Node:
+        return OPS["opposite_op"](self)
+
+    def __getitem__(self, index: Any) -> Node:
+        return OPS["item_op"](self, index)
+
+
+def _binary(on_nodes: str, on_constant: str, node: Node, other: Any) -> Node:
+    return OPS[on_nodes](node, other) if isinstance(other, Node) else OPS[on_constant](node, other)
+
+
+def _is_constant(leaf: Any) -> bool:
+    """NDArrays and None are arguments in their own right, not containers."""
+    return leaf is None or isinstance(leaf, NDArray | ND_Sparse_Array)
+
+
+class Variable(Node):
+    """A leaf that owns a value: parameter, constant, optimizer slot, running statistic or embedding table.
+
+    name: for people and checkpoints; need not be unique.
+    value: anything that NumPy makes an array of, an NDArray, or a sparse array; cast to `dtype` and copied.
+    initializer: an object of `hetu_jax.initializers` with a `shape`; gives the value when an Executor is built.
+    trainable: whether `minimize` updates it.
+    dtype: of the stored value; 64-bit dtypes are stored in 32 bits, as Hetu does.
+    ctx: the device; None means the Executor's.
+    Without value and initializer the call returns a `Placeholder`, to be fed at each run.
+    Raises ValueError when both are given, TypeError for a value that is no array.
+    """
+
+    def __new__(cls, name: str, value: Any = None, initializer: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if value is None and initializer is None:
+            return Placeholder(name, *_placeholder_arguments(*args, **kwargs))
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        name: str,
+        value: Any = None,
+        initializer: Any = None,
+        trainable: bool = True,
+        dtype: Any = np.float32,
+        ctx: Any = None,
+    ):
+        if value is not None and initializer is not None:
+            raise ValueError(f"Variable {name!r} has both a value and an initializer: give one (at {user_site()})")
+        super().__init__(None, {}, name=name, ctx=ctx)
+        self.trainable, self.initializer, self.is_embed, self.reshaped = bool(trainable), initializer, False, False
+        self._dtype = storage_dtype(dtype)
+        self._value = None if value is None else stored(value, self._dtype, f"the value of Variable {name!r}")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        """A second Variable that starts from the same value."""
+        twin = object.__new__(Variable)
+        memo[id(self)] = twin
+        twin.__dict__.update(self.__dict__, id=next(_ids))
+        if isinstance(self._value, jax.Array):
+            twin._value = jnp.array(self._value, copy=True)
+        return twin
+
+    @property
+    def value(self) -> Any:
+        """The current `jax.Array` (or sparse array); None before an Executor ran the initializer."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._value = value
+
+    @property
+    def tensor_value(self) -> NDArray | None:
+        """The current value as the user sees it, or None; assigning replaces it."""
+        return None if self._value is None else NDArray(jnp.array(self._value, copy=True))
+
+    @tensor_value.setter
+    def tensor_value(self, value: Any) -> None:
+        self._value = None if value is None else stored(value, self._dtype, f"the value of Variable {self.name!r}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple((self._value if self._value is not None else self.initializer).shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._dtype if self._value is None else np.dtype(self._value.dtype)
+
+    @property
+    def op_type(self) -> str:
+        return "PlaceholderOp"
+
+
+def _placeholder_arguments(trainable: bool = True, dtype: Any = np.float32, ctx: Any = None) -> tuple[Any, Any]:
+    """What is left of Variable's arguments for a placeholder, which is never trainable."""
+    return dtype, ctx
+
+
+class Feed(Node):
+    """A leaf that the host fills before each step.
+
+    A subclass gives `pull`, which the Executor calls once a run, and `read`, which it calls inside the step.
+    """
+
+    trainable = False
+
+    def __init__(self, name: str, ctx: Any = None):
+        super().__init__(None, {}, name=name, ctx=ctx)
+
+    def pull(self, group: str, advance: bool) -> tuple[Hashable, tuple[Any, ...]]:
+        """What this run feeds.
+
+        group: the Executor's group that runs.  advance: whether to move on to the next batch.
+        Returns what the compiled step may depend on, and the arrays that it takes.
+        """
+        raise GraphError(f"{self.describe()} does not say what it feeds: define pull()")
+
+    def read(self, static: Hashable, arrays: tuple[Any, ...]) -> Any:
+        """The node's value inside the step, from what `pull` returned."""
+        return arrays[0]
+
+    def batch_num(self, group: str) -> int | None:
+        """The number of batches in an epoch of the group, or None where that means nothing."""
+        return None
+
+    def _abstract(self) -> jax.ShapeDtypeStruct | None:
+        return None
+
+    @property
+    def op_type(self) -> str:
+        return type(self).__name__
+
+
+class Placeholder(Feed):
+    """A leaf that `feed_dict` fills.
+
+    dtype: what fed values are cast to.
+    """
+
+    def __init__(self, name: str, dtype: Any = np.float32, ctx: Any = None):
+        super().__init__(name, ctx)
+        self._dtype = storage_dtype(dtype)
+        self.tensor_value = self.initializer = None
+        self.is_embed = self.reshaped = False
+
+    def convert(self, value: Any) -> Any:
+        """A fed value as the step takes it.
+
+        value: array, NDArray, nested list, number, or scipy / ND_Sparse_Array matrix.
+        Raises TypeError for anything else, ValueError for integers that float32 cannot hold.
+        """
+        if isinstance(value, jax.Array) and value.dtype == self._dtype:
+            return value
+        return stored(value, self._dtype, f"the value fed to {self.describe()}", device=False)
+
+    @property
+    def shape(self) -> None:
+        """Unknown until it is fed."""
+        return None
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._dtype
+
+    @property
+    def op_type(self) -> str:
+        return "PlaceholderOp"
+
+
+def placeholder_op(
+    name: str,
+    value: Any = None,
+    initializer: Any = None,
+    trainable: bool = True,
+    dtype: Any = np.float32,
+    ctx: Any = None,
+) -> Variable | Placeholder:
+    """Hetu's other name for `Variable`; see there."""
+    return Variable(name, value, initializer, trainable, dtype, ctx)
+
+
+_STORED = {"i": np.int32, "u": np.uint32, "f": np.float32, "b": np.float32}
+
+
+def storage_dtype(dtype: Any) -> np.dtype:
+    """The dtype that Hetu keeps values of `dtype` in: 64-bit kinds in 32 bits, bool as float32, narrow kinds as they are."""
+    dtype = np.dtype(dtype)
+    if dtype.itemsize < 4 and dtype.kind != "b":
+        return dtype
+    if dtype.kind not in _STORED:
+        raise TypeError(f"hetu_jax has no storage for dtype {dtype}: use a float or integer dtype")
+    return np.dtype(_STORED[dtype.kind])
+
+
+def stored(value: Any, dtype: np.dtype, what: str, device: bool = True) -> Any:
+    """`value` as an array of `dtype`.
+
+    what: names the value in messages.  device: a `jax.Array` of its own, else NumPy where it came as NumPy.
+    Raises TypeError for a value that is no array, ValueError for integers that float32 cannot hold.
+    """
+    if ND_Sparse_Array.accepts(value):
+        return ND_Sparse_Array.of(value).astype(dtype)
+    if isinstance(value, NDArray):
+        value = value.value
+    if not isinstance(value, jax.Array):
+        value = np.asarray(value)
+        if value.dtype.kind not in "iufb" and value.dtype.name not in ("bfloat16", "float16"):
+            raise TypeError(f"{what} must be an array of numbers, not {value.dtype} (shape {value.shape})")
+        if value.dtype.kind in "iu" and dtype == np.float32 and value.size and np.abs(value).max() > 2**24:
+            raise ValueError(
+                f"{what} has integers above 16,777,216, which float32 cannot hold: declare it with dtype=np.int32"
+            )
+        value = value.astype(dtype, copy=False)
+    return jnp.array(value, dtype, copy=True) if device else value.astype(dtype)
+
+
+def toposort(
+    nodes: Iterable[Node],
+    stop: Container[Node] = (),
+    edges: Callable[[Node], Sequence[Node]] = lambda node: node.inputs,
+) -> list[Node]:
+    """`nodes` and all below them, inputs first and left to right, without recursion.
+
+    stop: nodes not to be listed nor looked under.  edges: gives the nodes below a node.
+    """
+    order: list[Node] = []
+    done: set[Node] = set()
+    stack = list(nodes)[::-1]
+    while stack:
+        node = stack[-1]
+        if node in done or node in stop:
+            stack.pop()
+            continue
+        pending = [below for below in edges(node) if below not in done and below not in stop]
+        if pending:
+            stack.extend(reversed(pending))
+        else:
+            done.add(node)
+            order.append(node)
+            stack.pop()
+    return order
+
+
+def flatten(container: Any) -> Iterator[Any]:
+    """The items of nested lists and tuples, left to right."""
+    for item in container:
+        if isinstance(item, list | tuple):
+            yield from flatten(item)
+        else:
+            yield item
+
+
+def find_topo_sort(node_list: Sequence[Node]) -> list[Node]:
+    """The nodes below `node_list`, inputs first: Hetu's name for `toposort`."""
+    return toposort(node_list)

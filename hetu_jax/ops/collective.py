@@ -1,0 +1,1 @@
+"""Communication, with its one-device meaning."""

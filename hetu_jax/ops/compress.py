@@ -1,0 +1,1 @@
+"""Compressed embeddings: hashing, quantisation and pruning."""

@@ -1,0 +1,1 @@
+"""Convolutions, NCHW, filters OIHW."""

@@ -1,0 +1,1 @@
+"""Hetu's gradient constructors, derived from the forward ops."""

@@ -1,0 +1,1 @@
+"""Normalisation, softmax and dropout."""

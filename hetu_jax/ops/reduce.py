@@ -1,0 +1,1 @@
+"""Reductions, norms, arg-reductions, sorting and scans."""

@@ -1,0 +1,1 @@
+"""Shape, layout and creation of arrays."""

@@ -1,0 +1,134 @@
+"""Evaluating the graph under JAX's tracing: one walk, each node once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .errors import GraphError, OpError
+from .graph import Feed, Node, Variable, toposort
+
+Env = dict[Node, Any]
+
+
+class Run:
+    """What one traced step knows besides the values of its leaves.
+
+    training: what ops that ask for `training` get.  key: the step's random key, or None where no op asks.
+    positions: the place of each node that asks for a key, folded into it.
+    probes: values to add to nodes, by node: the zeros that gradients are taken with respect to.
+    updates: the new values of Variables, filled in by the walk.
+    """
+
+    def __init__(self, training: bool, key: Any = None, positions: Mapping[Node, int] | None = None):
+        self.training, self.key, self.positions = training, key, positions or {}
+        self.probes: list[Mapping[Node, Any]] = []
+        self.updates: dict[Variable, Any] = {}
+
+    def fork(self, probes: Mapping[Node, Any] | None = None) -> Run:
+        """The run of a walk inside this one, with further probes and updates of its own."""
+        inside = Run(self.training, self.key, self.positions)
+        inside.probes = [*self.probes, probes] if probes else self.probes
+        inside.updates = dict(self.updates)
+        return inside
+
+    def asked(self, node: Node) -> dict[str, Any]:
+        """The arguments that the node's op asks for."""
+        given: dict[str, Any] = {}
+        if "training" in node.op.asks:
+            given["training"] = self.training
+        if "key" in node.op.asks:
+            given["key"] = jax.random.fold_in(self.key, self.positions.get(node, 0))
+        return given
+
+
+def evaluate(nodes: Iterable[Node], env: Env, run: Run) -> list[Any]:
+    """The values of `nodes`; `env` has the leaves' and gets every value on the way.
+
+    Raises GraphError for a leaf without a value, OpError when an op refuses its inputs.
+    """
+    nodes = list(nodes)
+    for node in toposort(nodes, env, lambda node: node.needs):
+        env[node] = _value(node, env, run)
+    return [env[node] for node in nodes]
+
+
+def _value(node: Node, env: Env, run: Run) -> Any:
+    if isinstance(node, Variable | Feed):
+        raise GraphError(missing_value(node))
+    # A node reads the Variables that it writes at their newest: assignments in one step follow each other.
+    values = [run.updates.get(n, env[n]) if n in node.writes else env[n] for n in node.needs]
+    try:
+        with jax.named_scope(node.name):
+            value = node.evaluate(values, env, run)
+    except (GraphError, FloatingPointError):
+        raise
+    except Exception as error:
+        unfiltered = jax.config.jax_traceback_filtering == "off"
+        raise OpError(_op_message(node, values, error)) from (error if unfiltered else None)
+    if node.writes:
+        value, *written = value
+        if len(written) != len(node.writes):
+            raise GraphError(f"{node.describe()} gives {len(written)} new values for {len(node.writes)} Variables")
+        run.updates.update(zip(node.writes, written, strict=True))
+    for probes in run.probes:
+        if node in probes:
+            value = value + probes[node]
+    return value
+
+
+def missing_value(node: Node) -> str:
+    """What to tell the user about a leaf that has no value."""
+    if isinstance(node, Variable):
+        return f"{node.describe()} has no value yet: build an Executor over it, or give it one"
+    return f"{node.describe()} has no value: pass one in feed_dict"
+
+
+def _op_message(node: Node, values: list[Any], error: Exception) -> str:
+    lines = [f"{node.describe()} cannot be computed: {str(error).strip() or type(error).__name__}"]
+    for below, value in zip(node.needs, values, strict=True):
+        lines.append(f"  input {below.name!r}: {_shape_text(value)}")
+    if node.op is not None:
+        lines.append(f"  signature: {node.op.__name__}{node.op.signature}")
+    return "\n".join(lines)
+
+
+def _shape_text(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}{list(value.shape)}"
+    return type(value).__name__
+
+
+def leaf_struct(leaf: Node) -> Any:
+    """The shape and dtype of a leaf, or None for a placeholder, whose shape nobody knows yet."""
+    if isinstance(leaf, Variable):
+        if leaf.value is None:
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+        return jax.tree.map(lambda part: jax.ShapeDtypeStruct(part.shape, part.dtype), leaf.value)
+    return leaf._abstract()
+
+
+def abstract_value(node: Node, training: bool = False, feeds: Mapping[Node, Any] | None = None) -> Any:
+    """The shape and dtype of a node's value, by `jax.eval_shape`; None while a leaf below it has none.
+
+    feeds: shapes and dtypes of placeholders.
+    """
+    order = toposort([node])
+    leaves = [n for n in order if isinstance(n, Variable | Feed)]
+    structs = [(feeds or {}).get(leaf) or leaf_struct(leaf) for leaf in leaves]
+    if any(struct is None for struct in structs):
+        return None
+
+    def value(leaf_values: list[Any], key: Any) -> Any:
+        return evaluate([node], dict(zip(leaves, leaf_values, strict=True)), Run(training, key))[0]
+
+    return jax.eval_shape(value, structs, jax.eval_shape(lambda: jax.random.key(0)))
+
+
+def is_float(value: Any) -> bool:
+    """Whether a value can have a gradient."""
+    return hasattr(value, "dtype") and jnp.issubdtype(np.dtype(value.dtype), np.inexact)
