@@ -1,6 +1,6 @@
 """Pooling and resampling of images, NCHW."""
 
-import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..graph import op
@@ -29,9 +29,7 @@ def avg_pool2d_op(node_A, kernel_H, kernel_W, padding, stride):
     window, strides, pads = _windows(node_A, kernel_H, kernel_W, padding, stride)
     if window == strides and pads[2:] == ((0, 0), (0, 0)):
         return _mean_of_tiles(node_A, kernel_H, kernel_W)
-    return lax.reduce_window(node_A, jnp.zeros((), node_A.dtype), lax.add, window, strides, pads) / (
-        kernel_H * kernel_W
-    )
+    return lax.reduce_window(node_A, np.zeros((), node_A.dtype), lax.add, window, strides, pads) / (kernel_H * kernel_W)
 
 
 def _mean_of_tiles(images, height, width):
@@ -51,4 +49,4 @@ def max_pool2d_op(node_A, kernel_H, kernel_W, padding, stride):
     Returns: (N, C, floor((H + 2 padding - kernel_H) / stride) + 1, columns likewise), same dtype.
     """
     window, strides, pads = _windows(node_A, kernel_H, kernel_W, padding, stride)
-    return lax.reduce_window(node_A, jnp.array(-jnp.inf, node_A.dtype), lax.max, window, strides, pads)
+    return lax.reduce_window(node_A, np.array(-np.inf, node_A.dtype), lax.max, window, strides, pads)
