@@ -1,0 +1,20 @@
+"""What pytest says at its end about the table of ops."""
+
+from collections import Counter
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line: how many ops and cases there are, and how many checks they went through."""
+    checks = Counter(
+        outcome
+        for outcome in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "test_ops.py" in getattr(report, "nodeid", "") or "test_onnx_ops.py" in getattr(report, "nodeid", "")
+    )
+    if checks:
+        from hetu_jax.graph import OPS
+
+        from .cases import CASES
+
+        total = ", ".join(f"{count} {outcome}" for outcome, count in checks.items())
+        terminalreporter.write_line(f"{len(OPS)} ops, {len(CASES)} cases, {sum(checks.values())} checks: {total}")
