@@ -26,6 +26,10 @@ class UnsafeFileError(CheckpointError):
     """A file from outside holds more than data."""
 
 
+class NonFiniteError(GraphError, FloatingPointError):
+    """An op made NaN in a run with `detect_nan=True`."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """'; did you mean ...?' for the names nearest to `name`, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)

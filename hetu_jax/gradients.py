@@ -56,7 +56,7 @@ class Gradients(Node):
         inner = [node for node in dict.fromkeys(self.wrt) if node not in leaves]
         if inner:
             shapes = jax.eval_shape(
-                lambda known: evaluate(inner, dict(zip(leaves, known)), run.fork()), [*leaves.values()]
+                lambda known: evaluate(inner, dict(zip(leaves, known, strict=True)), run.fork()), [*leaves.values()]
             )
             points.update((node, jnp.zeros(s.shape, s.dtype)) for node, s in zip(inner, shapes, strict=True))
         for node, point in points.items():

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import GraphError, suggest
-from .ndarray import NDArray, ND_Sparse_Array, as_value
+from .ndarray import ND_Sparse_Array, NDArray, as_value
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 OPS: dict[str, Op] = {}
@@ -203,7 +203,7 @@ class Node:
     def evaluate(self, values: Sequence[Any], env: Any, run: Any) -> Any:
         """The value inside a traced step.
 
-        values: of `needs`.  env: the values of all nodes so far.  run: the `trace.Run`, which supplies what ops ask for.
+        values: of `needs`.  env: all values so far.  run: the `trace.Run`, which supplies what ops ask for.
         """
         remaining = iter(values)
         leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in self._leaves]
@@ -300,6 +300,8 @@ class Variable(Node):
     Without value and initializer the call returns a `Placeholder`, to be fed at each run.
     Raises ValueError when both are given, TypeError for a value that is no array.
     """
+
+    aliases: dict[str, Callable[[np.ndarray], Any]] = {}  # names in other vintages' checkpoints, with a conversion
 
     def __new__(cls, name: str, value: Any = None, initializer: Any = None, *args: Any, **kwargs: Any) -> Any:
         if value is None and initializer is None:
@@ -454,7 +456,7 @@ _STORED = {"i": np.int32, "u": np.uint32, "f": np.float32, "b": np.float32}
 
 
 def storage_dtype(dtype: Any) -> np.dtype:
-    """The dtype that Hetu keeps values of `dtype` in: 64-bit kinds in 32 bits, bool as float32, narrow kinds as they are."""
+    """The dtype that Hetu keeps values of `dtype` in: 64-bit kinds in 32 bits, bool as float32, others as they are."""
     dtype = np.dtype(dtype)
     if dtype.itemsize < 4 and dtype.kind != "b":
         return dtype

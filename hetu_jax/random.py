@@ -34,6 +34,13 @@ def get_seed_status() -> tuple[int, int]:
     return _seed, _seqnum
 
 
+def set_seed_status(seed: int, seqnum: int = 0) -> None:
+    """Sets both seed and sequence number."""
+    global _seqnum
+    set_random_seed(seed)
+    _seqnum = int(seqnum) % 2**64
+
+
 def step_seqnum(n: int) -> None:
     """Advances the sequence number by `n`, modulo 2**64."""
     global _seqnum

@@ -1,0 +1,203 @@
+"""Checkpoints: written in 2023's format, read in every vintage's, never half written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+import numpy as np
+
+from . import random, safe_pickle
+from .errors import CheckpointError
+from .graph import Variable, stored
+
+DEFAULT_NAME = "hetu_checkpoint"
+
+
+def named(variables: Sequence[Variable]) -> dict[str, Variable]:
+    """The Variables by the name that a checkpoint has for each: their own, with #1, #2, ... from the second on."""
+    found: dict[str, Variable] = {}
+    for variable in variables:
+        name, count = variable.name, 0
+        while name in found:
+            count += 1
+            name = f"{variable.name}#{count}"
+        found[name] = variable
+    return found
+
+
+def state_dict(variables: Sequence[Variable]) -> dict[str, np.ndarray]:
+    """A copy of every value by name; a sparse one as its three arrays."""
+    return {
+        name: jax.tree.map(np.array, _plain(v.value)) for name, v in named(variables).items() if v.value is not None
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if hasattr(value, "ndim") else jax.tree.leaves(value)
+
+
+def load_dict(variables: Sequence[Variable], values: Mapping[str, Any], consider_splits: bool = False) -> list[str]:
+    """Sets the Variables that `values` names, all or none.
+
+    values: arrays by name, or by a name of another vintage.  Names that the graph does not have are ignored.
+    consider_splits: accepted without effect; a Variable here always is the whole one.
+    Returns: the names that were set.
+    Raises CheckpointError for a shape that does not fit, and when no name fits at all.
+    """
+    planned = {}
+    for name, variable in named(variables).items():
+        source, value = _find(name, variable, values)
+        if source is not None:
+            planned[name] = _fitting(source, variable, value)
+    if not planned:
+        raise CheckpointError(
+            f"the checkpoint fits no Variable: it has {_some(values)}, the graph has {_some(named(variables))}"
+        )
+    for name, variable in named(variables).items():
+        if name in planned:
+            variable.value = planned[name]
+    return list(planned)
+
+
+def _find(name: str, variable: Variable, values: Mapping[str, Any]) -> tuple[str | None, Any]:
+    if name in values:
+        return name, values[name]
+    for alias, convert in variable.aliases.items():
+        if alias in values:
+            return alias, convert(np.asarray(values[alias]))
+    return None, None
+
+
+def _fitting(name: str, variable: Variable, value: Any) -> Any:
+    if isinstance(value, list):
+        return jax.tree.unflatten(jax.tree.structure(variable.value), [jax.numpy.asarray(part) for part in value])
+    if np.shape(value) != variable.shape:
+        raise CheckpointError(
+            f"{name!r} has shape {np.shape(value)} in the checkpoint, and {variable.shape} in {variable.describe()}: "
+            "load a checkpoint of the same model"
+        )
+    return stored(value, variable.dtype, f"the checkpoint's {name!r}")
+
+
+def _some(names: Mapping[str, Any]) -> str:
+    shown = list(map(str, names))
+    return ", ".join(shown[:6]) + (f", ... ({len(shown)} in all)" if len(shown) > 6 else "") if shown else "nothing"
+
+
+def save(
+    variables: Sequence[Variable], file_path: str, file_name: str | None = None, others: Mapping[str, Any] | None = None
+) -> str:
+    """Writes a checkpoint in 2023's format: one pickle with 'state_dict', 'seed' and the entries of `others`.
+
+    file_path: the folder, made if it is not there.  file_name: by default `hetu_checkpoint`.
+    others: plain data to store beside; must not hold the two keys above.
+    Returns: the path of the file.  The file appears whole or not at all; an older one stays until then.
+    Raises CheckpointError when `others` uses a reserved key or `file_path` is a file.
+    """
+    content = {**(others or {}), "state_dict": state_dict(variables), "seed": random.get_seed_status()}
+    reserved = {"state_dict", "seed"} & set(others or {})
+    if reserved:
+        raise CheckpointError(f"others must not use the keys {', '.join(sorted(reserved))}: the checkpoint needs them")
+    folder = Path(file_path)
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"{folder} is a file: give the folder to save in, and the file's name as file_name")
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / (file_name or DEFAULT_NAME)
+    with atomic_write(target) as file:
+        pickle.dump(content, file, protocol=4)
+    return str(target)
+
+
+@contextlib.contextmanager
+def atomic_write(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A binary file that takes the place of `target` when the block ends well, and leaves no trace otherwise."""
+    target = Path(target)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    _sync_folder(target.parent)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself durable; Windows has no such call, and needs none."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def load(
+    variables: Sequence[Variable], file_path: str, file_name: str | None = None, consider_splits: bool = False
+) -> dict[str, Any]:
+    """Reads a checkpoint into the Variables.
+
+    file_path: the folder, or the file itself.  file_name: the file in it; by default `hetu_checkpoint`, else 2021's
+        folder of one .npy a parameter.
+    consider_splits: accepted without effect; a Variable here always is the whole one.
+    Returns: what was stored besides the values and the seed.
+    Raises CheckpointError when there is no checkpoint, or it is broken or does not fit; UnsafeFileError when it holds
+        more than data.
+    """
+    path = Path(file_path, file_name) if file_name else Path(file_path)
+    if path.is_dir():
+        default = path / DEFAULT_NAME
+        if not default.exists():
+            load_dict(variables, _read_folder(path, variables), consider_splits)
+            return {}
+        path = default
+    content = _read_pickle(path)
+    others = {key: value for key, value in content.items() if key not in ("state_dict", "seed")}
+    if "state_dict" not in content:
+        load_dict(variables, content, consider_splits)
+        return {}
+    load_dict(variables, content["state_dict"], consider_splits)
+    if "seed" in content:
+        random.set_seed_status(*content["seed"])
+    return others
+
+
+def _read_pickle(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise CheckpointError(f"there is no checkpoint at {path}")
+    content = safe_pickle.load(path)
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict", {}), dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a checkpoint's dict of arrays")
+    return content
+
+
+def _read_folder(folder: Path, variables: Sequence[Variable]) -> dict[str, np.ndarray]:
+    """2021's format: <name>.npy for every trainable Variable."""
+    wanted = [name for name, variable in named(variables).items() if variable.trainable]
+    missing = [name for name in wanted if not (folder / f"{name}.npy").exists()]
+    if missing:
+        raise CheckpointError(
+            f"{folder} has neither {DEFAULT_NAME} nor the files {', '.join(f'{n}.npy' for n in missing)}"
+        )
+    try:
+        return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in wanted}
+    except (ValueError, EOFError) as error:
+        raise CheckpointError(f"{folder} holds a broken .npy file: {error}") from error

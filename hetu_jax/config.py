@@ -1,0 +1,137 @@
+"""HetuConfig: the options of an Executor, and what scripts read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from . import random
+from .context import DeviceGroup, get_current_context
+from .errors import GraphError, suggest
+from .graph import Node, Variable
+from .ndarray import DLContext, NDArray, cpu, gpu
+
+# Options of Hetu that have nothing to change here, with the reason why they are accepted.
+WITHOUT_EFFECT = {
+    "comm_mode": "how gradients travel between processes; XLA inserts the collectives",
+    "use_sparse_pull": "parameter-server traffic; there is no parameter server",
+    "cstable_policy": "parameter-server cache; there is no parameter server",
+    "bsp": "parameter-server barriers; steps are synchronous",
+    "prefetch": "parameter-server prefetch; dataloaders prefetch by themselves",
+    "enable_lazy": "strided views; XLA plans memory",
+    "cache_bound": "parameter-server cache; there is no parameter server",
+    "log_path": "parameter-server load records; there is no parameter server",
+    "dynamic_memory": "buffer reuse; XLA plans memory",
+    "overlap": "communication streams; XLA schedules them",
+    "use_nccl_collectives": "choice of library; XLA chooses",
+    "use_preduce": "partial reduce between processes; there is one",
+    "project": "for logger=",
+    "run_name": "for logger=",
+    "run_id": "for logger=",
+}
+REFUSED = {
+    "pipeline": "pipelines over several devices",
+    "dist_strategy": "distribution strategies",
+    "logger": "experiment loggers",
+}
+
+
+class LiveValues(Mapping):
+    """Node -> NDArray that shows the node's value as it is now; placeholders map to None."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Node, None] = {}
+
+    def add(self, nodes: Sequence[Node]) -> None:
+        """Takes in more nodes."""
+        self._nodes.update(dict.fromkeys(nodes))
+
+    def __getitem__(self, node: Node) -> NDArray | None:
+        self._nodes[node]  # raises KeyError for a node of another graph
+        return LiveArray(node) if isinstance(node, Variable) else None
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+
+class LiveArray(NDArray):
+    """An NDArray whose value is a Variable's, now and after later steps; setting it sets the Variable."""
+
+    __slots__ = ("_variable",)
+
+    def __init__(self, variable: Variable):
+        self._variable, self._ctx = variable, None
+
+    @property
+    def value(self) -> Any:
+        """The Variable's value."""
+        return self._variable.value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._variable.value = value
+
+
+class HetuConfig:
+    """The options of an Executor.
+
+    ctx: the device, a DeviceGroup, or what one is made from; None means the innermost `ht.context`, else JAX's default.
+    seed: sets the random seed and starts its sequence anew; None leaves the random state as it is.
+    dataloader_name: the name under which dataloaders are asked for data, where it is not the group's.
+    inference: True makes every group an inference group, False a training group; None decides by its optimizer.
+    detect_nan: check every float value of a step for NaN; the first op that made one is named, at some cost in speed.
+    Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
+    Raises TypeError for an unknown option, GraphError for one that is not available yet.
+    """
+
+    def __init__(
+        self,
+        eval_node_list: Sequence[Node] = (),
+        *,
+        ctx: Any = None,
+        seed: int | None = None,
+        dataloader_name: str | None = None,
+        inference: bool | None = None,
+        detect_nan: bool = False,
+        **accepted: Any,
+    ):
+        for option, value in accepted.items():
+            if option in REFUSED and value is not None:
+                raise GraphError(f"{option}={value!r} is not available: {REFUSED[option]} (see docs/differences.md)")
+            if option not in WITHOUT_EFFECT and option not in REFUSED:
+                known = [*WITHOUT_EFFECT, "ctx", "seed", "dataloader_name", "inference", "detect_nan"]
+                raise TypeError(f"Executor has no option {option!r}{suggest(option, known)}")
+        group = DeviceGroup(ctx) if ctx is not None else get_current_context()
+        self._explicit = group is not None
+        self.context: Any = _first_device(group)
+        if seed is not None:
+            random.set_seed_status(seed)
+        self.seed = random.get_seed()
+        self.np_rand = random.get_np_rand()
+        self.dataloader_name, self.inference, self.detect_nan = dataloader_name, inference, bool(detect_nan)
+        self.comm_mode = accepted.get("comm_mode")
+        self.eval_node_list = self.my_eval_nodes = list(eval_node_list)
+        self.placeholder_to_arr_map = LiveValues()
+        self.seen_shapes: dict[Node, tuple[int, ...]] = {}
+        self.rank = self.nrank = self.local_rank = self.nccl_comm = self.ps_comm = None
+        self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = None
+
+    def place(self, variable: Variable) -> None:
+        """Moves a Variable to the Executor's device, where that is not JAX's default one."""
+        if self._explicit:
+            device = self.context.jax_device
+            if device != jax.local_devices()[0] or device not in jax.tree.leaves(variable.value)[0].devices():
+                variable.value = jax.device_put(variable.value, device)
+
+
+def _first_device(group: DeviceGroup | None) -> DLContext:
+    if group is None:
+        device = jax.local_devices()[0]
+        return cpu(device.id) if device.platform == "cpu" else gpu(device.id)
+    first = group[0]
+    return first[0] if isinstance(first, tuple) else first

@@ -1,0 +1,397 @@
+"""The Executor: named groups of nodes, each compiled into one step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import checkpoint, random
+from .config import HetuConfig
+from .errors import FeedError, GraphError, NonFiniteError, suggest
+from .graph import Feed, Node, Placeholder, Variable, flatten, toposort
+from .ndarray import NDArray, as_numpy
+from .trace import Env, Run, evaluate
+
+log = logging.getLogger("hetu_jax")
+
+SHAPES_BEFORE_NOTICE = 4
+
+
+class Step(NamedTuple):
+    """One compiled step and what it takes and gives."""
+
+    call: Callable[..., Any]
+    taken: tuple[Variable, ...]
+    kept: tuple[Variable, ...]
+    updated: list[Variable]
+    draws: bool
+    checked: list[Node]
+
+
+class Group:
+    """One named list of nodes of an Executor, evaluated together.
+
+    executor: the owner.  name: its key; dataloaders are asked for the data of `loader`, which is the same unless given.
+    """
+
+    def __init__(self, executor: Executor, name: str, nodes: Sequence[Node], loader: str):
+        self.executor, self.name, self.loader = executor, name, loader
+        self._all_steps: dict[tuple[Node, ...], dict[Any, Step]] = {}
+        self._shapes: dict[Placeholder, dict[tuple[int, ...], None]] = {}
+        self.retarget(nodes)
+
+    def retarget(self, nodes: Sequence[Node]) -> None:
+        """Makes `nodes` what the group evaluates from now on."""
+        self.eval_node_list = _nodes(nodes, self.name)
+        self.topo_order = toposort(self.eval_node_list)
+        self.inference = not any(node.trains for node in self.topo_order)
+        self.param_nodes = [n for n in self.topo_order if isinstance(n, Variable) and n.trainable]
+        self.need_feed_nodes = [n for n in self.topo_order if isinstance(n, Placeholder)]
+        self.dataloader_nodes = [
+            n for n in self.topo_order if isinstance(n, Feed) and n.batch_num(self.loader) is not None
+        ]
+        self.computing_nodes = [n for n in self.topo_order if not isinstance(n, Variable | Feed)]
+        self._variables = [n for n in self.topo_order if isinstance(n, Variable)]
+        self._feeds = [n for n in self.topo_order if isinstance(n, Feed)]
+        self._written = tuple(dict.fromkeys(v for n in self.topo_order for v in n.writes))
+        self._fetches = tuple(self.eval_node_list)
+        self._steps = self._all_steps.setdefault(self._fetches, {})
+
+    @property
+    def batch_num(self) -> int | None:
+        """Batches in an epoch, or None without dataloaders.  Raises GraphError where dataloaders disagree."""
+        counts = {node.name: node.batch_num(self.loader) for node in self.dataloader_nodes}
+        if len(set(counts.values())) > 1:
+            raise GraphError(f"the dataloaders of group {self.name!r} disagree on the number of batches: {counts}")
+        return next(iter(counts.values()), None)
+
+    @property
+    def node_to_shape_map(self) -> dict[Node, tuple[int, ...] | None]:
+        """The shape of every node, as far as it is known."""
+        return {node: node.shape for node in self.topo_order}
+
+    def set_dataloader_batch_index(self, index: int) -> None:
+        """Moves the group's dataloaders to batch `index`."""
+        for node in self.dataloader_nodes:
+            node.set_batch_index(self.loader, index)
+
+    def run(self, feed_dict: Mapping[Node, Any], inference: bool | None, advance: bool) -> list[Any]:
+        """One step: the fetched values, as the step returned them."""
+        training = not (self.inference if inference is None else inference)
+        statics, arrays = [], []
+        for feed in self._feeds:
+            if isinstance(feed, Placeholder):
+                static, fed = None, (self._fed(feed, feed_dict),)
+            else:
+                static, fed = feed.pull(self.loader, advance)
+            statics.append(static)
+            arrays.append(fed)
+        if len(feed_dict) != len(self.need_feed_nodes):
+            raise FeedError(self._feed_message(feed_dict))
+        key = (training, *statics)
+        step = self._steps.get(key)
+        if step is None:
+            step = self._steps[key] = self._build(training, tuple(statics))
+        draw = (random.base_key(), random.next_seqnum()) if step.draws else None
+        values, updates, faults = step.call([v._value for v in step.taken], [v._value for v in step.kept], arrays, draw)
+        if faults is not None:
+            self._check_finite(step, faults)
+        for variable, value in zip(step.updated, updates, strict=True):
+            variable._value = value
+        return values
+
+    def _fed(self, feed: Placeholder, feed_dict: Mapping[Node, Any]) -> Any:
+        try:
+            value = feed_dict[feed]
+        except KeyError:
+            raise FeedError(self._feed_message(feed_dict)) from None
+        value = feed.convert(value)
+        shapes = self._shapes.setdefault(feed, {})
+        if value.shape not in shapes:
+            shapes[value.shape] = None
+            self._notice_shape(feed, shapes)
+        return value
+
+    def _notice_shape(self, feed: Placeholder, shapes: dict[tuple[int, ...], None]) -> None:
+        self.executor.config.seen_shapes[feed] = next(reversed(shapes))
+        if len(shapes) == SHAPES_BEFORE_NOTICE:
+            log.warning(
+                "%s has been fed %d shapes (%s), and each new one compiles the step again: "
+                "pad the batches to one shape, or leave the short last one out",
+                feed.describe(),
+                len(shapes),
+                ", ".join(map(str, shapes)),
+            )
+
+    def _feed_message(self, feed_dict: Mapping[Node, Any]) -> str:
+        wanted = set(self.need_feed_nodes)
+        problems = [
+            f"{node.describe()} has no value: pass one in feed_dict"
+            for node in self.need_feed_nodes
+            if node not in feed_dict
+        ]
+        for node in feed_dict:
+            if not isinstance(node, Node):
+                problems.append(f"{node!r} is no node: the keys of feed_dict are placeholders, not names")
+            elif not isinstance(node, Placeholder):
+                problems.append(f"{node.describe()} cannot be fed: only a Variable without a value can")
+            elif node not in wanted:
+                problems.append(f"{node.describe()} is no part of group {self.name!r}: leave it out of feed_dict")
+        return "; ".join(problems)
+
+    def _build(self, training: bool, statics: tuple[Any, ...]) -> Step:
+        checked: list[Node] = []
+        updated: list[Variable] = []
+        detect_nan = self.executor.config.detect_nan
+        taken = self._written if training and not detect_nan else ()
+        kept = tuple(variable for variable in self._variables if variable not in set(taken))
+        fetches, feeds = self._fetches, self._feeds
+        draws = any("key" in node.op.asks for node in self.topo_order if node.op)
+        positions = self.executor.positions
+
+        def step(taken_values, kept_values, arrays, draw):
+            env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
+            for feed, static, fed in zip(feeds, statics, arrays, strict=True):
+                env[feed] = feed.read(static, fed)
+            leaves = dict(env)
+            run = Run(training, random.step_key(*draw) if draws else None, positions)
+            # Updates first: they evaluate the forward pass under jax.vjp, and the other fetches then share it.
+            evaluate(sorted(fetches, key=lambda node: not node.trains), env, run)
+            new = {v: x for v, x in run.updates.items() if x is not leaves[v]} | {
+                v: run.updates.get(v, jnp.copy(leaves[v])) for v in taken
+            }
+            updated[:] = new
+            held = {id(x) for x in [*leaves.values(), *new.values()]}
+            values = [_own(run.updates.get(node, env[node]), held) for node in fetches]
+            return values, list(new.values()), _nan_flags(env, checked) if detect_nan else None
+
+        return Step(jax.jit(step, donate_argnums=0), taken, kept, updated, draws, checked)
+
+    def _check_finite(self, step: Step, faults: jax.Array) -> None:
+        bad = np.flatnonzero(np.asarray(faults))
+        if bad.size:
+            node = step.checked[bad[0]]
+            inputs = ", ".join(repr(below.name) for below in node.needs) or "nothing"
+            raise NonFiniteError(
+                f"{node.describe()} is the first to make NaN in this run of group {self.name!r}; "
+                f"its inputs ({inputs}) had none.  The step's updates were not applied"
+            )
+
+    @property
+    def compile_count(self) -> int:
+        """How many times a step of this group was compiled."""
+        return sum(step.call._cache_size() for steps in self._all_steps.values() for step in steps.values())
+
+    def __repr__(self) -> str:
+        kind = "inference" if self.inference else "training"
+        return f"<group {self.name!r}: {kind}, {len(self.eval_node_list)} fetched of {len(self.topo_order)} nodes>"
+
+
+def _own(value: Any, held: set[int]) -> Any:
+    """`value`, as a copy where a later step may give its buffer away."""
+    return jax.tree.map(lambda part: jnp.copy(part) if id(part) in held else part, value)
+
+
+def _nan_flags(env: Env, checked: list[Node]) -> jax.Array:
+    """For each node with a float value, in the order of evaluation, whether it holds NaN; the nodes go to `checked`."""
+    flags = {}
+    for node, value in env.items():
+        parts = [p for p in jax.tree.leaves(value) if hasattr(p, "dtype") and jnp.issubdtype(p.dtype, jnp.inexact)]
+        if parts:
+            flags[node] = jnp.any(jnp.stack([jnp.any(jnp.isnan(part)) for part in parts]))
+    checked[:] = flags
+    return jnp.stack(list(flags.values()))
+
+
+def _nodes(nodes: Any, name: str) -> list[Node]:
+    """The flat list of a group's nodes.  Raises GraphError for anything that is no node."""
+    found = list(flatten([nodes] if isinstance(nodes, Node) else nodes))
+    for node in found:
+        if not isinstance(node, Node):
+            raise GraphError(f"group {name!r} has {node!r} in its list, which is no node of a graph")
+    return found
+
+
+class Executor:
+    """Runs a graph: each named group of nodes is one compiled step.
+
+    eval_node_dict: a list of nodes, which makes the group 'default', or a dict from group names to lists; lists may
+        be nested.  A group that holds an optimizer's node is a training group.
+    config: a HetuConfig to share; it replaces the keyword arguments.
+    timing: None; Hetu's per-op timers have no meaning in one compiled step, see docs/differences.md.
+    kwargs: the options of `HetuConfig` (ctx, seed, dataloader_name, inference, detect_nan, ...).
+    Raises GraphError for lists that hold no nodes, TypeError for an unknown option.
+
+    >>> import hetu_jax as ht
+    >>> x = ht.Variable("x")
+    >>> ht.Executor([x * 2.0]).run(feed_dict={x: [1.0, 2.0]}, convert_to_numpy_ret_vals=True)
+    [array([2., 4.], dtype=float32)]
+    """
+
+    def __init__(self, eval_node_dict: Any, config: HetuConfig | None = None, timing: str | None = None, **kwargs: Any):
+        if isinstance(eval_node_dict, Mapping):
+            self.eval_node_dict = {str(name): _nodes(nodes, name) for name, nodes in eval_node_dict.items()}
+        else:
+            self.eval_node_dict = {"default": _nodes(eval_node_dict, "default")}
+        if config is not None and kwargs:
+            raise TypeError(f"Executor got config= and also {', '.join(kwargs)}: put those into the config")
+        if timing is not None:
+            raise GraphError("timing= is not available: a step is one compiled program; profile it with jax.profiler")
+        self.config = config or HetuConfig(**kwargs)
+        self.config.eval_node_list = [node for nodes in self.eval_node_dict.values() for node in nodes]
+        self.positions: dict[Node, int] = {}
+        self._add(self.config.eval_node_list)
+        self.subexecutor = {
+            name: Group(self, name, nodes, self.config.dataloader_name or name)
+            for name, nodes in self.eval_node_dict.items()
+        }
+        for group in self.subexecutor.values():
+            group.inference = self.config.inference if self.config.inference is not None else group.inference
+
+    def _add(self, nodes: Sequence[Node]) -> None:
+        """Takes in nodes: their order, and values for Variables that have none."""
+        self.topo_order = toposort([*self.config.eval_node_list, *nodes])
+        self.param_nodes = [n for n in self.topo_order if isinstance(n, Variable) and n.trainable]
+        for node in self.topo_order:
+            self.positions.setdefault(node, len(self.positions))
+        variables = [n for n in self.topo_order if isinstance(n, Variable)]
+        self.config.placeholder_to_arr_map.add(variables + [n for n in self.topo_order if isinstance(n, Placeholder)])
+        pending = [variable for variable in variables if variable.value is None]
+        if pending:
+            key = random.step_key(random.base_key(), random.next_seqnum())
+            for variable in pending:
+                own = jax.random.fold_in(key, self.positions[variable])
+                variable.value = variable.initializer(own, variable.dtype)
+        for variable in variables:
+            self.config.place(variable)
+
+    def run(
+        self,
+        name: str = "default",
+        eval_node_list: Sequence[Node] = (),
+        feed_dict: Mapping[Node, Any] | None = None,
+        convert_to_numpy_ret_vals: bool = False,
+        inference: bool | None = None,
+        dataloader_step: bool = True,
+    ) -> list[Any]:
+        """One step of a group.
+
+        name: the group; the only one where there is but one.
+        eval_node_list: if given, what the group evaluates from now on.
+        feed_dict: a value for each placeholder of the group, and for nothing else.
+        convert_to_numpy_ret_vals: NumPy arrays instead of NDArrays.
+        inference: True or False overrides what dropout and batch norm do; updates still happen.
+        dataloader_step: False reads the current batch again.
+        Returns: one entry a node, in order: an NDArray, or None for a node that only updates.
+        Raises GraphError for an unknown group, FeedError for wrong feeds, OpError where an op refuses its inputs.
+        """
+        group = self._group(name)
+        if eval_node_list and (nodes := _nodes(eval_node_list, name)) != group.eval_node_list:
+            self._add(nodes)
+            group.retarget(nodes)
+        values = group.run(feed_dict or {}, inference, dataloader_step)
+        if convert_to_numpy_ret_vals:
+            return [_numpy(value) for value in values]
+        return [NDArray(value) if isinstance(value, jax.Array) else value for value in values]
+
+    def _group(self, name: str) -> Group:
+        try:
+            return self.subexecutor[name]
+        except KeyError:
+            if name == "default" and len(self.subexecutor) == 1:
+                return next(iter(self.subexecutor.values()))
+            known = ", ".join(map(repr, self.subexecutor))
+            hint = suggest(str(name), self.subexecutor)
+            raise GraphError(f"this Executor has no group {name!r}; it has {known}{hint}") from None
+
+    @property
+    def batch_num(self) -> int | None:
+        """Batches in an epoch of the only group.  Raises GraphError where there are several."""
+        if len(self.subexecutor) > 1:
+            raise GraphError(f"this Executor has the groups {', '.join(self.subexecutor)}: use get_batch_num(name)")
+        return next(iter(self.subexecutor.values())).batch_num
+
+    def get_batch_num(self, name: str = "default") -> int | None:
+        """Batches in an epoch of a group, or None without dataloaders."""
+        return self._group(name).batch_num
+
+    def set_dataloader_batch_index(self, name: str, index: int) -> None:
+        """Moves the dataloaders of a group to batch `index`."""
+        self._group(name).set_dataloader_batch_index(index)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Every Variable of the graph: parameters, constants, slots and statistics."""
+        return [node for node in self.topo_order if isinstance(node, Variable)]
+
+    @property
+    def compile_count(self) -> int:
+        """How many times a step was compiled."""
+        return sum(group.compile_count for group in self.subexecutor.values())
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every Variable's value, by name; a repeated name gets a suffix (`w`, `w#1`, ...)."""
+        return checkpoint.state_dict(self.variables)
+
+    def load_dict(
+        self, state_dict: Mapping[str, Any], file_path: str | None = None, consider_splits: bool = False
+    ) -> None:
+        """Sets the Variables that `state_dict` names; see `checkpoint.load_dict`."""
+        checkpoint.load_dict(self.variables, state_dict, consider_splits)
+
+    def save(self, file_path: str, file_name: str | None = None, others: Mapping[str, Any] | None = None) -> str:
+        """Writes all Variables and the random state; see `checkpoint.save`."""
+        return checkpoint.save(self.variables, file_path, file_name, others)
+
+    def load(self, file_path: str, file_name: str | None = None, consider_splits: bool = False) -> dict[str, Any]:
+        """Reads a checkpoint of any vintage; see `checkpoint.load`."""
+        return checkpoint.load(self.variables, file_path, file_name, consider_splits)
+
+    def load_seeds(self, seeds: tuple[int, int]) -> None:
+        """Sets the random state to (seed, sequence number), as a checkpoint stores it."""
+        random.set_seed_status(*seeds)
+
+    def return_tensor_values(self) -> None:
+        """Nothing to give back: values live on the Variables, where any Executor finds them."""
+
+    def sync_all_streams(self) -> None:
+        """Waits until every value is there."""
+        jax.block_until_ready([variable.value for variable in self.variables])
+
+    def reduceMean(self, arr: Any, root: int = 0) -> Any:  # noqa: N802, the name is Hetu's
+        """The mean over the processes: of one, `arr` itself."""
+        return arr
+
+    def gatherPredict(self, arr: Any) -> Any:  # noqa: N802, the name is Hetu's
+        """The rows of all processes: of one, `arr` itself."""
+        return arr
+
+    def set_config(self, attrs: Mapping[str, Any]) -> None:
+        """Refused: the options of a compiled step are set when the Executor is built."""
+        raise GraphError(
+            f"build a new Executor with {', '.join(f'{k}=' for k in attrs)}: options are fixed when it is built"
+        )
+
+    ctx = property(lambda self: self.config.context, doc="The device the Executor was given, or the default one.")
+    rank = property(lambda self: self.config.rank, doc="The number of this process, or None when there is one.")
+    local_rank = property(lambda self: self.config.local_rank, doc="The number on this machine, or None.")
+    comm_mode = property(lambda self: self.config.comm_mode, doc="None, 'AllReduce', 'PS' or 'Hybrid'.")
+
+    def __repr__(self) -> str:
+        lines = [f"<Executor on {self.ctx!r}, {len(self.param_nodes)} trainable Variables"]
+        lines += [f"  {group!r}" for group in self.subexecutor.values()]
+        return "\n".join(lines) + ">"
+
+
+def _numpy(value: Any) -> Any:
+    if value is None:
+        return None
+    return as_numpy(value) if isinstance(value, jax.Array) else jax.tree.map(as_numpy, value)
+
+
+SubExecutor = Group

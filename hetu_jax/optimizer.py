@@ -1,0 +1,457 @@
+"""Optimizers: optax transformations under Hetu's names, formulas and defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from .errors import GraphError
+from .gradients import Gradients
+from .graph import Feed, Node, Variable, flatten, toposort, user_site
+from .initializers import ConstantInit
+from .lr_scheduler import FixedScheduler
+from .trace import Env, Run
+
+
+class LearningRate(Feed):
+    """The rate of a schedule, read at each run.
+
+    schedule: an object of `lr_scheduler` with `get()`.
+    """
+
+    def __init__(self, schedule: Any):
+        super().__init__("learning_rate")
+        self.schedule, self._rate = schedule, None
+
+    def pull(self, group: str, advance: bool) -> tuple[None, tuple[Any, ...]]:
+        rate = self.schedule.get()
+        if rate != self._rate:
+            self._rate, self._array = rate, jnp.float32(rate)
+        return None, (self._array,)
+
+    def _abstract(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((), jnp.float32)
+
+
+class Rows(NamedTuple):
+    """The touched rows of a table, each once: their numbers, and the sums of the gradients that reached them."""
+
+    numbers: jax.Array
+    gradient: jax.Array
+
+
+def touched_rows(indices: Sequence[jax.Array], gradients: Sequence[jax.Array], height: int) -> Rows:
+    """The rows that lookups touched.
+
+    indices: one array of any shape S a lookup.  gradients: S + (width,) for each.  height: the table's rows.
+    Returns: ascending numbers, one a looked-up id, padded with `height` (as are ids outside the table), and gradients.
+    """
+    width = gradients[0].shape[-1]
+    ids = jnp.concatenate([i.reshape(-1).astype(jnp.int32) for i in indices])
+    ids = jnp.where((ids < 0) | (ids >= height), height, ids)
+    numbers, inverse = jnp.unique(ids, return_inverse=True, size=ids.size, fill_value=height)
+    values = jnp.concatenate([g.reshape(-1, width) for g in gradients])
+    return Rows(numbers, jnp.zeros_like(values).at[inverse.reshape(-1)].add(values))
+
+
+class OptimizerOp(Node):
+    """The update of all parameters of one `minimize`: it has no value, and writes the parameters and their slots.
+
+    It is also the list of itself, as 2023 scripts expect of `minimize`: `[loss] + train_op`, `*train_op`.
+    """
+
+    trains = True
+
+    def __init__(self, optimizer: Optimizer, loss: Sequence[Node], params: Sequence[Variable]):
+        super().__init__(None, {}, name=f"Optimizer_{optimizer.name}")
+        self.optimizer, self.params = optimizer, list(params)
+        lookups = _sparse_lookups(loss, params) if optimizer.sparse else {}
+        dense = [p for p in params if p not in lookups]
+        reads = [node for nodes in lookups.values() for node in nodes]
+        self._gradients = Gradients(loss, [*dense, *reads], [None] * len(loss))
+        self._dense, self._lookups = dense, lookups
+        self.params = [*dense, *lookups]
+        self._structure, self.slots = optimizer.make_slots(self.params)
+        self._rate = optimizer.rate
+        self._indices = {node: node.bound["index"] for node in reads}
+        self.writes = (*self.params, *self.slots)
+        self.inputs = list(dict.fromkeys([*self.writes, self._gradients, *self._indices.values(), self._rate]))
+
+    def evaluate(self, values: Sequence[Any], env: Env, run: Run) -> tuple[Any, ...]:
+        at = dict(zip(self.inputs, values, strict=True))
+        by_node = dict(zip(self._gradients.wrt, at[self._gradients], strict=True))
+        rows = {
+            table: touched_rows([at[self._indices[n]] for n in reads], [by_node[n] for n in reads], table.shape[0])
+            for table, reads in self._lookups.items()
+        }
+        take = [_taker(rows.get(p)) for p in self.params]
+        params = [t(at[p]) for t, p in zip(take, self.params, strict=True)]
+        grads = [rows[p].gradient if p in rows else by_node[p] for p in self.params]
+        slots = [at[s] if s.of is None else take[s.of](at[s]) for s in self.slots]
+        state = jax.tree.unflatten(self._structure, slots)
+        updates, state = self.optimizer.transform(at[self._rate]).update(grads, state, params)
+        new = [
+            _put(rows.get(p), at[p], (old + step).astype(old.dtype))
+            for p, old, step in zip(self.params, params, updates, strict=True)
+        ]
+        new_slots = [
+            _put(None if s.of is None else rows.get(self.params[s.of]), at[s], value)
+            for s, value in zip(self.slots, jax.tree.leaves(state), strict=True)
+        ]
+        return None, *new, *new_slots
+
+    @property
+    def op_type(self) -> str:
+        return "OptimizerOp"
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter([self])
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return [self][index]
+
+    def __add__(self, other: Any) -> Any:
+        return [self, *other] if isinstance(other, list | OptimizerOp) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return [*other, self] if isinstance(other, list) else NotImplemented
+
+
+def _taker(rows: Rows | None) -> Callable[[jax.Array], jax.Array]:
+    """What the update reads of an array: the touched rows, or all of it."""
+    return (lambda x: x) if rows is None else lambda x: x.at[rows.numbers].get(mode="fill", fill_value=0)
+
+
+def _put(rows: Rows | None, old: jax.Array, new: jax.Array) -> jax.Array:
+    """`old` with the touched rows replaced, or all of it."""
+    return new if rows is None else old.at[rows.numbers].set(new, mode="drop")
+
+
+def _sparse_lookups(loss: Sequence[Node], params: Sequence[Variable]) -> dict[Variable, list[Node]]:
+    """The tables among `params` that only lookups read, with those lookups."""
+    readers: dict[Node, list[Node]] = {}
+    for node in toposort(loss):
+        for below in node.inputs:
+            readers.setdefault(below, []).append(node)
+    return {p: readers[p] for p in params if readers.get(p) and all(_looks_up(n, p) for n in readers[p])}
+
+
+def _looks_up(node: Node, table: Variable) -> bool:
+    return node.op is not None and node.op.__name__ == "embedding_lookup_op" and node.bound["embedding"] is table
+
+
+class Slot(Variable):
+    """A Variable of an optimizer.
+
+    of: the position of the parameter whose shape it has, or None for a number shared by all.
+    """
+
+    def __init__(self, name: str, initializer: Any, dtype: Any, of: int | None):
+        super().__init__(name, initializer=initializer, trainable=False, dtype=dtype)
+        self.of = of
+
+
+class Optimizer:
+    """Minimises losses; a subclass gives `transform`.
+
+    learning_rate: a number >= 0, or a scheduler of `lr_scheduler`, whose `step()` counts from the next run on.
+    l2reg: adds l2reg * parameter to each gradient first.
+    Raises ValueError for negative ones.
+    """
+
+    name = "Optimizer"
+    sparse = True  # whether rows of an embedding table that no lookup touched are left alone
+    slot_names: dict[str, str] = {}  # the attribute of optax's state -> Hetu's suffix
+
+    def __init__(self, learning_rate: Any = 0.01, l2reg: float = 0):
+        if isinstance(learning_rate, int | float | np.number):
+            _check(learning_rate=learning_rate)
+            learning_rate = FixedScheduler(learning_rate)
+        _check(l2reg=l2reg)
+        self.lr_sched, self.l2reg = learning_rate, l2reg
+        self.rate = LearningRate(self.lr_sched)
+        self.params: list[Variable] = []
+        self.loss: Any = None
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate that the next run uses."""
+        return self.lr_sched.get()
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        """The optax transformation from gradients to what is added to the parameters; `rate` is the learning rate."""
+        raise GraphError(f"{type(self).__name__} has no update rule: define transform(rate) -> optax transformation")
+
+    def slot_fill(self, attribute: str) -> float:
+        """What a slot starts from."""
+        return 0.0
+
+    def decay(self) -> optax.GradientTransformation:
+        """The l2 regularisation, coupled to the gradient."""
+        return optax.add_decayed_weights(self.l2reg) if self.l2reg else optax.identity()
+
+    def make_slots(self, params: Sequence[Variable]) -> tuple[Any, list[Slot]]:
+        """The structure of the transformation's state over `params`, and a Variable for each of its arrays."""
+        structs = [jax.ShapeDtypeStruct(p.shape, p.dtype) for p in params]
+        state = jax.eval_shape(lambda p: self.transform(jnp.float32(0)).init(p), structs)
+        leaves, structure = jax.tree_util.tree_flatten_with_path(state)
+        return structure, [self._slot(path, leaf, params) for path, leaf in leaves]
+
+    def _slot(self, path: Any, leaf: Any, params: Sequence[Variable]) -> Slot:
+        attribute = next(key.name for key in reversed(path) if isinstance(key, jax.tree_util.GetAttrKey))
+        of = path[-1].idx if isinstance(path[-1], jax.tree_util.SequenceKey) else None
+        suffix = self.slot_names.get(attribute, attribute)
+        name = f"{self.name}_{suffix}" if of is None else f"{params[of].name}_{suffix}"
+        slot = Slot(name, ConstantInit(self.slot_fill(attribute), leaf.shape), leaf.dtype, of)
+        slot.aliases = self.slot_aliases(attribute)
+        return slot
+
+    def slot_aliases(self, attribute: str) -> dict[str, Callable[[np.ndarray], Any]]:
+        """Names under which other vintages' checkpoints keep a slot, with the conversion of its value."""
+        return {}
+
+    @staticmethod
+    def get_var_list(loss: Node | Sequence[Node]) -> list[Variable]:
+        """The trainable Variables below a loss, depth first, in the order in which they are met from above."""
+        found: dict[Node, None] = {}
+        stack = list(flatten([loss]))[::-1]
+        while stack:
+            node = stack.pop()
+            if node not in found:
+                found[node] = None
+                stack.extend(reversed(node.inputs))
+        return [node for node in found if isinstance(node, Variable) and node.trainable]
+
+    def minimize(self, loss: Node | Sequence[Node], var_list: Sequence[Variable] | None = None) -> OptimizerOp:
+        """A node that updates the Variables by one step each time it is run.
+
+        loss: a float node of any shape, whose sum is minimised, or a list of them.
+        var_list: the Variables; by default every trainable one below the loss.
+        Returns: one node; its slot in the results of a run is None.
+        Raises GraphError when there is nothing to update, or an entry of `var_list` is no Variable.
+        """
+        losses = list(flatten([loss]))
+        params = list(var_list or self.get_var_list(losses))
+        if not params:
+            names = ", ".join(node.name for node in losses)
+            raise GraphError(f"there is no trainable Variable below {names}: nothing to minimise (at {user_site()})")
+        for param in params:
+            if not isinstance(param, Variable):
+                raise GraphError(f"var_list has {param!r}, which is no Variable with a value (at {user_site()})")
+        self.params, self.loss = params, loss
+        return OptimizerOp(self, losses, params)
+
+    def get_config(self) -> tuple[int, tuple[float, ...], int]:
+        """What Hetu sends to its parameter server: the number of the kind, its numbers, and their count."""
+        kind, *numbers = self.config_row()
+        return int(kind), tuple(map(float, numbers)), len(numbers)
+
+    def config_row(self) -> tuple[float, ...]:
+        """The number of the kind, the learning rate, and the further hyperparameters."""
+        return 0, self.learning_rate
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} rate={self.learning_rate:g} l2reg={self.l2reg:g}>"
+
+
+def _check(**values: float) -> None:
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must not be negative, but is {value}")
+
+
+class SGDOptimizer(Optimizer):
+    """p <- p - rate * g."""
+
+    name = "SGD"
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        return optax.chain(self.decay(), optax.scale(-rate))
+
+
+class MomentumOptimizer(Optimizer):
+    """v <- momentum * v - rate * g; p <- p + v; with Nesterov's look-ahead p <- p + momentum * v - rate * g.
+
+    The rate is inside the velocity, so a change of rate takes effect gradually.  Every row of an embedding table moves.
+    """
+
+    name = "Momentum"
+    sparse = False
+
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, nesterov: bool = False, l2reg: float = 0):
+        super().__init__(learning_rate, l2reg)
+        _check(momentum=momentum)
+        self.momentum, self.nesterov = momentum, bool(nesterov)
+        # Hetu stores Nesterov's velocity times the momentum, optax without it: two names, so they cannot be mixed up.
+        self.slot_names = {"trace": "nesterov_v" if nesterov else "momentum_v"}
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        return optax.chain(self.decay(), optax.scale(-rate), optax.trace(self.momentum, self.nesterov))
+
+    def slot_aliases(self, attribute: str) -> dict[str, Callable[[np.ndarray], Any]]:
+        return {"momentum_v": lambda v: v / self.momentum} if self.nesterov and self.momentum else {}
+
+    def config_row(self) -> tuple[float, ...]:
+        return 2 if self.nesterov else 1, self.learning_rate, self.momentum
+
+
+class SumOfSquares(NamedTuple):
+    """The state of `scale_by_adagrad`."""
+
+    accum: Any
+
+
+def scale_by_adagrad(initial: float, eps: float) -> optax.GradientTransformation:
+    """a <- a + g^2; g / (sqrt(a) + eps).  Optax's own adds eps inside the root."""
+
+    def init(params):
+        return SumOfSquares(jax.tree.map(lambda p: jnp.full_like(p, initial), params))
+
+    def update(grads, state, params=None):
+        accum = jax.tree.map(lambda a, g: a + g * g, state.accum, grads)
+        return jax.tree.map(lambda g, a: g / (jnp.sqrt(a) + eps), grads, accum), SumOfSquares(accum)
+
+    return optax.GradientTransformation(init, update)
+
+
+class AdaGradOptimizer(Optimizer):
+    """a <- a + g^2; p <- p - rate * g / (sqrt(a) + eps)."""
+
+    name = "AdaGrad"
+    slot_names = {"accum": "adagrad_accum"}
+
+    def __init__(
+        self, learning_rate: Any = 0.01, initial_accumulator_value: float = 0.0, eps: float = 1e-7, l2reg: float = 0
+    ):
+        super().__init__(learning_rate, l2reg)
+        _check(initial_accumulator_value=initial_accumulator_value)
+        if not eps > 0:
+            raise ValueError(f"eps must be positive, but is {eps}")
+        self.initial_accumulator_value, self.eps = initial_accumulator_value, eps
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        scale = scale_by_adagrad(self.initial_accumulator_value, self.eps)
+        return optax.chain(self.decay(), scale, optax.scale(-rate))
+
+    def slot_fill(self, attribute: str) -> float:
+        return self.initial_accumulator_value
+
+    def config_row(self) -> tuple[float, ...]:
+        return 3, self.learning_rate, self.initial_accumulator_value, self.eps
+
+
+class AdamOptimizer(Optimizer):
+    """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; p <- p - rate * m^ / (sqrt(v^) + epsilon), ^ bias-corrected.
+
+    amsgrad: divide by the largest bias-corrected v so far.  Rows of an embedding table move only when looked up.
+    Defaults are 2023's; 2021 has rate 0.01 and epsilon 1e-7.
+    """
+
+    name = "Adam"
+    slot_names = {"mu": "adam_m", "nu": "adam_v", "nu_max": "adam_maxv"}
+
+    def __init__(
+        self,
+        learning_rate: Any = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        l2reg: float = 0,
+        amsgrad: bool = False,
+    ):
+        super().__init__(learning_rate, l2reg)
+        _check(beta1=beta1, beta2=beta2, epsilon=epsilon)
+        self.beta1, self.beta2, self.epsilon, self.amsgrad = beta1, beta2, epsilon, bool(amsgrad)
+
+    def direction(self) -> optax.GradientTransformation:
+        """Adam's step without the rate."""
+        scale = optax.scale_by_amsgrad if self.amsgrad else optax.scale_by_adam
+        return scale(self.beta1, self.beta2, self.epsilon)
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        return optax.chain(self.decay(), self.direction(), optax.scale(-rate))
+
+    def slot_aliases(self, attribute: str) -> dict[str, Callable[[np.ndarray], Any]]:
+        return {"betats_0": self._count} if attribute == "count" else {}
+
+    def _count(self, powers: np.ndarray) -> int:
+        """The number of updates behind 2023's stored powers (beta1**t, beta2**t)."""
+        power, beta = (powers[1], self.beta2) if powers[1] > 0 else (np.finfo(np.float32).tiny, self.beta2)
+        return round(math.log(float(power)) / math.log(beta)) if 0 < beta < 1 else 0
+
+    def config_row(self) -> tuple[float, ...]:
+        return 4, self.learning_rate, self.beta1, self.beta2, self.epsilon
+
+
+class AMSGradOptimizer(AdamOptimizer):
+    """Adam with `amsgrad`, and its own defaults."""
+
+    name = "AMSGrad"
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-7,
+        l2reg: float = 0,
+    ):
+        super().__init__(learning_rate, beta1, beta2, epsilon, l2reg, amsgrad=True)
+
+
+class AdamWOptimizer(AdamOptimizer):
+    """Adam with decoupled decay: p <- p - rate * (u + weight_decay * p), u Adam's direction."""
+
+    name = "AdamW"
+    slot_names = {"mu": "adamw_m", "nu": "adamw_v"}
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0,
+    ):
+        super().__init__(learning_rate, beta1, beta2, epsilon)
+        _check(weight_decay=weight_decay)
+        self.weight_decay = weight_decay
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        return optax.chain(self.direction(), optax.add_decayed_weights(self.weight_decay), optax.scale(-rate))
+
+    def config_row(self) -> tuple[float, ...]:
+        return 5, *super().config_row()[1:], self.weight_decay
+
+
+def scale_by_norm_ratio(weight_decay: float) -> optax.GradientTransformation:
+    """(|p| / |u|) * (u + weight_decay * p): LAMB's step with Hetu's ratio, which leaves the decay out of |u|."""
+
+    def step(u, p):
+        norm = jnp.linalg.norm(u)
+        ratio = jnp.where(norm > 0, jnp.linalg.norm(p) / jnp.where(norm > 0, norm, 1), 1)
+        return ratio * (u + weight_decay * p)
+
+    return optax.stateless(lambda updates, params: jax.tree.map(step, updates, params))
+
+
+class LambOptimizer(AdamWOptimizer):
+    """p <- p - rate * (|p| / |u|) * (u + weight_decay * p), u Adam's direction, norms over the whole tensor.
+
+    Of an embedding table the norms are over the rows that were looked up.
+    """
+
+    name = "Lamb"
+    slot_names = {"mu": "lamb_m", "nu": "lamb_v"}
+
+    def transform(self, rate: jax.Array) -> optax.GradientTransformation:
+        return optax.chain(self.direction(), scale_by_norm_ratio(self.weight_decay), optax.scale(-rate))
