@@ -26,6 +26,10 @@ class UnsafeFileError(CheckpointError):
     """A file from outside holds more than data."""
 
 
+class OnnxExportError(ValueError):
+    """A graph, or a part of it, has no ONNX form."""
+
+
 class NonFiniteError(GraphError, FloatingPointError):
     """An op made NaN in a run with `detect_nan=True`."""
 
