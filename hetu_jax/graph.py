@@ -47,9 +47,13 @@ class Op:
 
     fn: the function.  `fn` stays reachable as `.fn` for use on arrays.
     state: given the bound arguments, makes the Variables that a call owns (running statistics and the like), by
-        the name of the keyword-only parameter of `fn` that receives each.
+        the name of the keyword-only parameter of `fn` that receives each; one that it leaves out is neither passed
+        nor written.
     writes: names of the parameters whose Variables are replaced by outputs 1, 2, ... of `fn`.
-    Parameters of `fn` named `key` and `training` are filled in by the trace and are no part of the signature.
+    on_record: given the bound arguments of a call, `ctx` and `name` among them, may refuse it, mark its Variables, or
+        put a node in the place of an argument.
+    Keyword-only parameters of `fn` named `key` and `training` are filled in by the trace and are no part of the
+    signature.
     Raises ValueError when another op has the name.
     """
 
@@ -58,13 +62,15 @@ class Op:
         fn: Callable[..., Any],
         state: Callable[[dict[str, Any]], dict[str, Variable]] | None = None,
         writes: Sequence[str] = (),
+        on_record: Callable[[dict[str, Any]], None] | None = None,
     ):
-        self.fn, self.state, self.writes = fn, state, tuple(writes)
+        self.fn, self.state, self.writes, self.on_record = fn, state, tuple(writes), on_record
         self.__name__, self.__doc__, self.__module__ = fn.__name__, fn.__doc__, fn.__module__
         self.__qualname__, self.__wrapped__ = fn.__qualname__, fn
         self.call_signature = inspect.signature(fn)
         parameters = self.call_signature.parameters
-        self.asks = tuple(name for name in _ASKED if name in parameters)
+        keyword_only = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        self.asks = tuple(name for name in _ASKED if name in keyword_only)
         self.owns = tuple(name for name in self.writes if state is not None)
         shown = [p for name, p in parameters.items() if name not in self.asks and name not in self.owns]
         self.signature = inspect.Signature(_with_ctx_and_name(shown))
@@ -79,10 +85,12 @@ class Op:
             arguments = self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(f"{self.__name__}{self.signature}: {error}") from None
+        if self.on_record is not None:
+            self.on_record(arguments)
         ctx, name = arguments.pop("ctx", None), arguments.pop("name", None)
         if self.state is not None:
             arguments.update(self.state(arguments))
-        written = tuple(_variable(self, parameter, arguments[parameter]) for parameter in self.writes)
+        written = tuple(_variable(self, target, arguments[target]) for target in self.writes if target in arguments)
         return Node(self, arguments, name=name, ctx=ctx, writes=written)
 
     def __repr__(self) -> str:

@@ -17,11 +17,17 @@ from .cases import CASES, Case
 PROBES = 48  # elements of an argument that are moved for finite differences
 STEP = 1e-5
 
+
+def _dtypes(case: Case, count: int = 1) -> list[np.dtype]:
+    dtypes = case.dtype if isinstance(case.dtype, list) else [case.dtype] * count
+    return [np.dtype(dtype) for dtype in dtypes]
+
+
 DIFFERENTIABLE = [
     case
     for case in CASES
     if case.grad is True
-    and np.dtype(case.dtype).kind == "f"
+    and all(dtype.kind == "f" for dtype in _dtypes(case))
     and any(
         isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" for leaf in jax.tree.leaves((case.args, case.kwargs))
     )
@@ -93,7 +99,7 @@ def test_value(case):
     if case.reference is not None:
         _close(values, _expected(case), "value", rtol=case.rtol, atol=case.atol)
     assert case.check or case.reference, "a row needs a reference or a check"
-    assert {value.dtype for value in values} == {np.dtype(case.dtype)}
+    assert [value.dtype for value in values] == _dtypes(case, len(values))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -185,9 +191,9 @@ def _compare_torch(case: Case, cotangents: list[np.ndarray], values: list[Any], 
 
     outputs = _listed(case.oracle(case.torch, convert=tensor))
     _close(values, [output.detach().numpy() for output in outputs], "PyTorch's value", rtol=1e-8, atol=1e-8)
-    outputs, weights = zip(*[(o, torch.tensor(c)) for o, c in zip(outputs, cotangents) if o.requires_grad], strict=True)
+    pairs = [(o, torch.tensor(c)) for o, c in zip(outputs, cotangents, strict=True) if o.requires_grad]
     leaves = [t for t in tensors if t.requires_grad]
-    expected = torch.autograd.grad(outputs, leaves, weights, allow_unused=True)
+    expected = torch.autograd.grad([o for o, _ in pairs], leaves, [w for _, w in pairs], allow_unused=True)
     expected = [torch.zeros_like(t) if g is None else g for t, g in zip(leaves, expected, strict=True)]
     _close(gradients, [g.numpy() for g in expected], "PyTorch's gradient", rtol=1e-7, atol=1e-8)
 

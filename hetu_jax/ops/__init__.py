@@ -15,6 +15,7 @@ from . import (
     pool,
     random,
     reduce,
+    select,
     shape,
     sparse,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "pool",
     "random",
     "reduce",
+    "select",
     "shape",
     "sparse",
 ]

@@ -25,7 +25,7 @@ class Case:
     grads: what the gradients are by Hetu's convention where that is not the mathematical one (kinks, surrogates, cut
         paths); takes the place of finite differences.  Called with the cotangent (shaped as the value) and the same
         arguments; returns the expected gradients of the float arrays, in order.
-    dtype: the expected dtype of the value.
+    dtype: the expected dtype of the value, or a list of them for a value of several arrays.
     rtol, atol: for float32 against the float64 reference.
     grad: False, or a reason in words, where the gradient is not to be compared with anything.
     onnx: a reason in words where ONNX cannot hold the op.
