@@ -177,7 +177,9 @@ def shims() -> str:
     rows = [("import hetu.x", f"{PACKAGE}.x", "for every module x of the package: the same object, not a copy")]
     rows += [(f"import {alias}", name, "the same object, not a copy") for alias, name in MODULES.items()]
     rows += [(f"import {alias}", name, "where no such module can be imported") for alias, name in FALLBACKS.items()]
-    rows += [(f"{row.module}.{row.name}", _text(row.value), f"removed in {row.gone}") for row in ATTRIBUTES]
+    rows += [
+        (f"{row.module}.{row.name}", _text(row.value), f"where missing; removed in {row.gone}") for row in ATTRIBUTES
+    ]
     lines = [f"| `{written}` | `{meant}` | {note} |" for written, meant, note in rows]
     return "\n".join(["| written | meant | note |", "| --- | --- | --- |", *lines])
 
