@@ -1,0 +1,289 @@
+"""An ONNX graph under construction: `g.Relu(x)` adds a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import onnx
+from onnx import helper
+
+from ..errors import OnnxExportError
+
+Dim = int | str | None
+Shape = tuple[Dim, ...]
+
+
+class Value:
+    """One tensor of the ONNX graph.
+
+    name: unique in the graph.  dtype: its NumPy dtype.
+    shape: ints, names of symbolic dimensions, and None for what nobody knows; None where not even the rank is known.
+    array: the elements of a constant or an initializer, else None.
+    """
+
+    def __init__(self, name: str, dtype: Any, shape: Shape | None = None, array: np.ndarray | None = None):
+        self.name, self.dtype, self.shape, self.array = name, np.dtype(dtype), shape, array
+
+    @property
+    def rank(self) -> int:
+        """The number of axes.  Raises OnnxExportError where it is unknown."""
+        return len(self._known_shape())
+
+    @property
+    def static(self) -> tuple[int, ...] | None:
+        """The shape, if all of it is known and fixed."""
+        fixed = self.shape is not None and all(isinstance(dim, int) for dim in self.shape)
+        return self.shape if fixed else None
+
+    def axes(self, axes: int | Iterable[int]) -> list[int]:
+        """`axes` as a list of non-negative numbers."""
+        listed = [axes] if isinstance(axes, int | np.integer) else list(axes)
+        return [int(axis) % self.rank for axis in listed]
+
+    def dim(self, axis: int) -> int:
+        """The length of an axis.  Raises OnnxExportError where the model leaves it open."""
+        length = self._known_shape()[axis]
+        if not isinstance(length, int):
+            raise OnnxExportError(
+                f"axis {axis} of its input {list(self.shape)} must be of fixed length: run the Executor once before "
+                "the export, or name the lengths in input_shapes"
+            )
+        return length
+
+    def _known_shape(self) -> Shape:
+        if self.shape is None:
+            raise OnnxExportError(
+                "the number of axes of its input is unknown: run the Executor once before the export, "
+                "or pass input_shapes"
+            )
+        return self.shape
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.dtype}{'' if self.shape is None else list(self.shape)}>"
+
+
+class Builder:
+    """Collects the nodes and initializers of one ONNX graph.
+
+    Every ONNX operator is a method: positional arguments are its inputs, keyword arguments its attributes (None leaves
+    one out), and the result is a `Value`, or a list of `outputs` of them.  Inputs may be numbers, lists and arrays;
+    they become constants of the dtype that the operator asks for, each stored once.  Inputs that must share one dtype
+    are cast to the one JAX promotes them to.
+
+    opset: the version of the default operator set.
+    """
+
+    def __init__(self, opset: int):
+        self.opset = opset
+        self.nodes: list[onnx.NodeProto] = []
+        self.values: dict[str, Value] = {}
+        self.initializers: dict[str, Value] = {}
+        self._constants: dict[tuple[Any, ...], Value] = {}
+
+    def __getattr__(self, operator: str) -> Callable[..., Any]:
+        if not operator[:1].isupper():
+            raise AttributeError(operator)
+        return lambda *inputs, **options: self.add(operator, inputs, **options)
+
+    def add(
+        self,
+        operator: str,
+        inputs: Sequence[Any],
+        outputs: int | None = None,
+        name: str | None = None,
+        **attributes: Any,
+    ) -> Any:
+        """Adds one node.
+
+        inputs: Values, constants, or None for optional ones left out.  outputs: how many, as a list; None for one.
+        name: of the first output.  attributes: of the node.
+        Raises OnnxExportError where the operator does not exist at this opset.
+        """
+        schema = operator_schema(operator, self.opset)
+        operands, types = self._operands(schema, inputs)
+        name = self.fresh(name or operator.lower())
+        names = [name, *(self.fresh(f"{name}_{formal.name}") for formal in schema.outputs[1:outputs])]
+        attributes = {key: value for key, value in attributes.items() if value is not None}
+        used = [operand.name if operand else "" for operand in operands]
+        while used and not used[-1]:
+            used.pop()
+        self.nodes.append(helper.make_node(operator, used, names, name=name, **attributes))
+        results = [
+            self._record(Value(result, _output_dtype(schema, index, types, attributes)))
+            for index, result in enumerate(names)
+        ]
+        return results[0] if outputs is None else results
+
+    def fresh(self, hint: str) -> str:
+        """`hint`, or with a number behind it where it is taken; the name is taken from then on."""
+        name, number = hint, 0
+        while name in self.values:
+            number += 1
+            name = f"{hint}_{number}"
+        self.values[name] = None
+        return name
+
+    def input(self, name: str, dtype: Any, shape: Shape) -> Value:
+        """A graph input."""
+        return self._record(Value(self.fresh(name), dtype, shape))
+
+    def initializer(self, name: str, array: Any) -> Value:
+        """A stored tensor with a name of its own, such as a Variable's."""
+        array = np.asarray(array)
+        value = self._record(Value(self.fresh(name), array.dtype, array.shape, array))
+        self.initializers[value.name] = value
+        return value
+
+    def constant(self, value: Any, dtype: Any = None, hint: str = "const") -> Value:
+        """A stored tensor known by its elements; equal ones are stored once."""
+        array = np.asarray(value, dtype)
+        if dtype is None:
+            array = array.astype({"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype))
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            name = f"{hint}_{array.item():g}" if array.ndim == 0 and array.dtype.kind in "if" else hint
+            self._constants[key] = self.initializer(name, array)
+        return self._constants[key]
+
+    def cast(self, value: Value, dtype: Any) -> Value:
+        """`value` in another dtype; itself where it has that one."""
+        if value.dtype == np.dtype(dtype):
+            return value
+        cast = self.Cast(value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+        cast.shape = value.shape
+        return cast
+
+    def floats(self, value: Any) -> Any:
+        """`value` as floats; itself where it is float or no Value."""
+        whole = isinstance(value, Value) and not jnp.issubdtype(value.dtype, jnp.inexact)
+        return self.cast(value, np.float32) if whole else value
+
+    def reshape(self, value: Value, shape: Iterable[int]) -> Value:
+        """`value` in a shape in which one length may be -1, and 0 means none."""
+        shape = [int(length) for length in shape]
+        return self.Reshape(value, np.array(shape, np.int64), allowzero=1 if 0 in shape and self.opset >= 14 else None)
+
+    def expand(self, value: Value, like: Value) -> Value:
+        """`value` broadcast to the shape of `like`."""
+        if like.shape is not None and value.shape == like.shape and None not in like.shape:
+            return value
+        return self.Expand(value, self.shape_of(like))
+
+    def shape_of(self, value: Value) -> Value:
+        """The shape as int64 numbers: a constant where it is fixed."""
+        if value.static is not None:
+            return self.constant(np.array(value.static, np.int64), hint="shape")
+        return self.Shape(value)
+
+    def reduce(self, operator: str, value: Value, axes: Sequence[int] | None, keepdims: bool) -> Value:
+        """A reduction over axes (None: all); they are an input or an attribute, as the opset has it."""
+        if axes is None or len(operator_schema(operator, self.opset).inputs) > 1:
+            return self.add(operator, [value] if axes is None else [value, list(axes)], keepdims=int(keepdims))
+        return self.add(operator, [value], axes=list(axes), keepdims=int(keepdims))
+
+    @staticmethod
+    def refuse(reason: str) -> None:
+        """Raises OnnxExportError: the op cannot be exported with these arguments."""
+        raise OnnxExportError(reason)
+
+    def rename(self, value: Value, new: str, start: int) -> None:
+        """Gives an output of the nodes from number `start` on another name, which `fresh` gave."""
+        old = value.name
+        for node in self.nodes[start:]:
+            for names in (node.input, node.output):
+                names[:] = [new if n == old else n for n in names]
+            node.name = new if node.name == old else node.name
+        self.values[new] = self.values.pop(old)
+        value.name = new
+
+    def _record(self, value: Value) -> Value:
+        self.values[value.name] = value
+        return value
+
+    def _operands(self, schema: Any, inputs: Sequence[Any]) -> tuple[list[Value | None], dict[str, np.dtype]]:
+        """The inputs as Values, and the dtype of each of the schema's type variables."""
+        formals = [schema.inputs[min(i, len(schema.inputs) - 1)] for i in range(len(inputs))]
+        types: dict[str, np.dtype] = {}
+        for formal, given in zip(formals, inputs, strict=True):
+            if isinstance(given, Value):
+                types[formal.type_str] = _promote(types.get(formal.type_str), given.dtype)
+        for formal, given in zip(formals, inputs, strict=True):
+            if given is not None and formal.type_str in types and not isinstance(given, Value):
+                types[formal.type_str] = _with_fraction(types[formal.type_str], given)
+        types = {variable: _allowed(schema, variable, dtype) for variable, dtype in types.items()}
+        return [self._operand(f, given, types) for f, given in zip(formals, inputs, strict=True)], types
+
+    def _operand(self, formal: Any, given: Any, types: dict[str, np.dtype]) -> Value | None:
+        if given is None:
+            return None
+        dtype = types.get(formal.type_str)
+        if isinstance(given, Value):
+            return self.cast(given, dtype)
+        if dtype is None and formal.type_str.startswith("tensor("):
+            dtype = _dtype_of(formal.type_str)
+        constant = self.constant(given, dtype, hint="const" if np.ndim(given) == 0 else formal.name.lower())
+        types.setdefault(formal.type_str, constant.dtype)
+        return constant
+
+
+@cache
+def operator_schema(operator: str, opset: int) -> Any:
+    """The definition of an operator at an opset.  Raises OnnxExportError where there is none yet."""
+    try:
+        return onnx.defs.get_schema(operator, opset, "")
+    except onnx.defs.SchemaError:
+        since = min(
+            s.since_version for s in onnx.defs.get_all_schemas_with_history() if s.name == operator and not s.domain
+        )
+        raise OnnxExportError(
+            f"ONNX has {operator} from opset {since} on: export with opset={since} or newer, not {opset}"
+        ) from None
+
+
+def _promote(first: np.dtype | None, second: np.dtype) -> np.dtype:
+    if first is None or first == second:
+        return second
+    return np.dtype(jnp.promote_types(first, second))
+
+
+def _with_fraction(dtype: np.dtype, constant: Any) -> np.dtype:
+    """`dtype`, or float32 where a fraction stands beside integers."""
+    whole = jnp.issubdtype(dtype, jnp.inexact) or np.all(np.asarray(constant) == np.floor(constant))
+    return dtype if whole else np.dtype(np.float32)
+
+
+def _dtype_of(type_text: str) -> np.dtype:
+    """float32 for 'tensor(float)', and so on."""
+    kind = type_text[len("tensor(") : -1]
+    return np.dtype(helper.tensor_dtype_to_np_dtype(onnx.TensorProto.DataType.Value(kind.upper())))
+
+
+def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:
+    """`dtype`, or float32 where the operator takes floats and not this dtype."""
+    texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+    kind = onnx.TensorProto.DataType.Name(helper.np_dtype_to_tensor_dtype(dtype)).lower()
+    if f"tensor({kind})" in texts:
+        return dtype
+    if "tensor(float)" in texts:
+        return np.dtype(np.float32)
+    return _dtype_of(next(iter(texts)))
+
+
+def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attributes: dict[str, Any]) -> np.dtype:
+    """The dtype of an output: that of its type variable, the only one allowed, or what an attribute says."""
+    text = schema.outputs[min(index, len(schema.outputs) - 1)].type_str
+    if text in types:
+        return types[text]
+    if text.startswith("tensor("):
+        return _dtype_of(text)
+    texts = next(c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text)
+    if len(texts) == 1:
+        return _dtype_of(texts[0])
+    number = attributes.get("to", attributes.get("dtype"))
+    if number is None and "value" in attributes:
+        number = attributes["value"].data_type
+    return np.dtype(np.float32 if number is None else helper.tensor_dtype_to_np_dtype(number))

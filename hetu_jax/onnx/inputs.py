@@ -1,0 +1,120 @@
+"""What the exported model says of its inputs: names, dtypes, and which dimensions are open."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import OnnxExportError
+from ..graph import Feed, Node, Placeholder, Variable, toposort
+from . import shapes
+from .builder import Shape
+from .shapes import Known, Symbols
+
+BATCH = "N"
+
+
+class Inputs:
+    """The shapes of a model's inputs, and with them those of all nodes.
+
+    nodes: the inputs.  outputs: what the model computes.  seen: the shapes that placeholders were last fed.
+    given: shapes by node, in which strings and None leave a dimension open.  batch: whether first dimensions are open.
+    axes: further open dimensions by node: numbers, or names by number.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        outputs: Sequence[Node],
+        seen: Mapping[Node, tuple[int, ...]],
+        given: Mapping[Node, Sequence[Any]],
+        batch: bool,
+        axes: Mapping[Node, Any],
+    ):
+        self.nodes, self.outputs = list(nodes), list(outputs)
+        self._seen, self._given, self._batch, self._axes = dict(seen), given, batch, axes
+        self._symbols, self._guessed = Symbols(), False
+        self._size: int | None = None
+
+    def infer(self) -> dict[Node, Any]:
+        """The shape and dtype of every node, as far as they can be found.
+
+        Raises OpError where the graph does not work, OnnxExportError for an input of unknown shape.
+        """
+        try:
+            return self._infer()
+        except shapes.Fixed as fixed:
+            lengths = ", ".join(f"{name} = {length}" for name, length in self._symbols.fix().items())
+            warnings.warn(f"the model is exported for {lengths} only: {fixed.error}", stacklevel=2)
+            return self._infer()
+
+    def _infer(self) -> dict[Node, Any]:
+        inner = [node for node in self.nodes if not isinstance(node, Variable | Feed)]
+        below = {node for node in toposort(inner) if isinstance(node, Feed)}
+        leaves = [node for node in dict.fromkeys([*self.nodes, *below]) if node not in inner]
+        feeds = {leaf: self._leaf(leaf) for leaf in leaves}
+        if inner:
+            found = shapes.infer(inner, feeds, self._symbols, self._guessed)
+            feeds.update((node, self._inner(node, found)) for node in inner)
+        wanted = {node: feeds[node] for node in self.nodes}
+        return shapes.infer(self.outputs, wanted, self._symbols, self._guessed) | wanted
+
+    def _inner(self, node: Node, found: Mapping[Node, Any]) -> Known:
+        if not isinstance(found.get(node), Known):
+            raise OnnxExportError(f"{node.describe()} cannot be an input: its shape is unknown")
+        return self._named(node, found[node])
+
+    def _leaf(self, leaf: Node) -> Known:
+        if isinstance(leaf, Variable):
+            return self._named(leaf, Known(tuple(leaf.value.shape), leaf.dtype))
+        if leaf in self._given:
+            return Known(self._open(leaf, tuple(self._given[leaf]), None), self._dtype(leaf))
+        seen = self._seen.get(leaf) or getattr(leaf._abstract(), "shape", None)
+        if seen is not None:
+            return self._named(leaf, Known(tuple(seen), self._dtype(leaf)))
+        guess = shapes.guess(leaf, [*self.outputs, *self.nodes])
+        if guess is None:
+            raise OnnxExportError(
+                f"the shape of {leaf.describe()} is unknown: run the Executor once before the export, or pass "
+                f"input_shapes={{{leaf.name}: ('{BATCH}', ...)}}"
+            )
+        return Known(self._open(leaf, guess, None), self._dtype(leaf))
+
+    @staticmethod
+    def _dtype(leaf: Node) -> Any:
+        return leaf.dtype if isinstance(leaf, Placeholder) else leaf._abstract().dtype
+
+    def _named(self, node: Node, known: Known) -> Known:
+        """`known` with the dimensions open that are to be."""
+        seen = known.shape
+        shape = list(seen)
+        if self._batch and isinstance(node, Feed) and seen and self._is_batch(seen[0]):
+            shape[0] = BATCH
+        for axis, name in _axis_names(self._axes.get(node, ())).items():
+            shape[axis] = name
+        return Known(self._open(node, tuple(shape), seen), known.dtype)
+
+    def _is_batch(self, length: Any) -> bool:
+        """The first input tells the size of the batch; other lengths in first place are no batch."""
+        self._size = length if self._size is None else self._size
+        return length == self._size != 0
+
+    def _open(self, node: Node, shape: Shape, seen: tuple[int, ...] | None) -> Shape:
+        """`shape` with its names entered as symbols, and names for what is None."""
+        self._guessed |= seen is None and any(not isinstance(dim, int) for dim in shape)
+        alone = len(self.nodes) == 1
+        named = []
+        for axis, dim in enumerate(shape):
+            if dim is None:
+                dim = BATCH if axis == 0 else shapes.symbol(node.name, axis, len(shape), alone)
+            if isinstance(dim, str):
+                dim = self._symbols.add(dim, seen[axis] if seen and isinstance(seen[axis], int) else None)
+            named.append(dim)
+        return tuple(named)
+
+
+def _axis_names(axes: Any) -> dict[int, str | None]:
+    return (
+        {axis: None for axis in axes} if not isinstance(axes, Mapping) else {int(a): name for a, name in axes.items()}
+    )
