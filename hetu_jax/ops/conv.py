@@ -43,12 +43,51 @@ def _conv2d(node_A, node_B, padding, stride):
     )
 
 
+def _per_channel(vector, what):
+    """One number per channel, ready to broadcast against (N, C, H, W)."""
+    if vector.size != max(vector.shape, default=1):
+        raise ValueError(f"{what} must have one element per channel, not shape {vector.shape}")
+    return vector.reshape(1, -1, 1, 1)
+
+
 @op
 def conv2d_op(node_A, node_B, padding=0, stride=1):
-    """Cross-correlation of images with filters; floor((H + 2 padding - kh) / stride) + 1 rows, columns likewise.
+    """Cross-correlation of images with filters: out[n, o, i, j] = sum of x[n, c, i s + a, j s + b] * f[o, c, a, b].
 
     node_A: (N, C, H, W), float.  node_B: filters (O, C, kh, kw), float.
     padding: zeros on each side; an int or a pair (height, width).  stride: likewise.  Padding comes before stride.
-    Returns: (N, O, rows, columns), in the wider dtype of the two.
+    Returns: (N, O, floor((H + 2 padding - kh) / stride) + 1, columns likewise), in the wider dtype of the two.
     """
     return _conv2d(node_A, node_B, padding, stride)
+
+
+@op
+def conv2d_add_bias_op(node_A, node_B, bias, padding=0, stride=1):
+    """`conv2d_op` plus one number per output channel.
+
+    node_A: (N, C, H, W), float.  node_B: filters (O, C, kh, kw), float.  bias: (O,), float.
+    padding, stride, Returns: as of `conv2d_op`.
+    """
+    return _conv2d(node_A, node_B, padding, stride) + _per_channel(bias, "bias")
+
+
+@op
+def conv2d_broadcastto_op(node_A, node_B):
+    """One number per channel, repeated to the shape of images.
+
+    node_A: (C,).  node_B: (N, C, H, W), gives its shape only.
+    Returns: (N, C, H, W), the dtype of node_A.
+    """
+    need_rank(node_B, 4, "node_B (N, C, H, W)")
+    return jnp.broadcast_to(_per_channel(node_A, "node_A"), node_B.shape)
+
+
+@op
+def conv2d_reducesum_op(node):
+    """The sum over images, rows and columns: what a bias per channel gets as its gradient.
+
+    node: (N, C, H, W).
+    Returns: (C,), same dtype.
+    """
+    need_rank(node, 4, "the input (N, C, H, W)")
+    return node.sum((0, 2, 3))

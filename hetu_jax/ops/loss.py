@@ -1,8 +1,26 @@
 """Losses; none but `nll_loss_op` averages, and none sends a gradient to its labels."""
 
 import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
 
 from ..graph import op
+from .index import as_ids
+
+
+def _same_shape(scores, labels):
+    if scores.shape != labels.shape:
+        raise ValueError(f"predictions {scores.shape} and labels {labels.shape} must have one shape")
+
+
+def _picked(scores, ids):
+    """The score of each id along the last axis; NaN for an id outside."""
+    if ids.shape != scores.shape[:-1]:
+        raise ValueError(
+            f"class numbers for predictions {scores.shape} must have shape {scores.shape[:-1]}, not {ids.shape}"
+        )
+    ids = jnp.where(ids < 0, scores.shape[-1], ids)
+    return jnp.take_along_axis(scores, ids[..., None], -1, mode="fill")[..., 0]
 
 
 @op
@@ -14,5 +32,88 @@ def softmaxcrossentropy_op(node_A, node_B, use_cudnn=True):
     Returns: (...), the logits' dtype.  The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels
     where the labels of a row sum to one, as they need not; none goes to the labels.
     """
-    labels = jax.lax.stop_gradient(node_B).astype(node_A.dtype)
-    return -(labels * jax.nn.log_softmax(node_A)).sum(-1)
+    _same_shape(node_A, node_B)
+    return -(stop_gradient(node_B).astype(node_A.dtype) * jax.nn.log_softmax(node_A)).sum(-1)
+
+
+@op
+def softmaxcrossentropy_sparse_op(node_A, node_B, ignored_index=-1):
+    """-log_softmax(logits)[id] along the last axis; 0, gradient too, where the id is `ignored_index`.
+
+    node_A: logits (..., C), float.  node_B: class numbers (...), int or float; one outside [0, C) gives NaN.
+    ignored_index: the class number that counts for nothing.
+    Returns: (...), the logits' dtype.
+    """
+    ids = as_ids(node_B)
+    ignored = ids == ignored_index
+    return jnp.where(ignored, 0, -_picked(jax.nn.log_softmax(node_A), jnp.where(ignored, 0, ids)))
+
+
+@op
+def crossentropy_op(node_y, node_y_):
+    """-sum over the last axis of labels * ln(probabilities), where a label of 0 counts for nothing.
+
+    node_y: probabilities (..., C), float; no epsilon keeps them from 0.  node_y_: labels of the same shape.
+    Returns: (...), the probabilities' dtype.  No gradient goes to the labels.
+    """
+    _same_shape(node_y, node_y_)
+    labels = stop_gradient(node_y_).astype(node_y.dtype)
+    return -(labels * jnp.log(jnp.where(labels == 0, 1, node_y))).sum(-1)
+
+
+@op
+def crossentropy_sparse_op(node_y, node_y_, ignored_index=-1):
+    """-ln(probabilities[id]) along the last axis; 0, gradient too, where the id is `ignored_index` or negative.
+
+    node_y: probabilities (..., C), float; no epsilon keeps them from 0.
+    node_y_: class numbers (...), int or float; one that is C or larger gives NaN.
+    ignored_index: the class number that counts for nothing.
+    Returns: (...), the probabilities' dtype.
+    """
+    ids = as_ids(node_y_)
+    ignored = (ids == ignored_index) | (ids < 0)
+    return -jnp.log(jnp.where(ignored, 1, _picked(node_y, jnp.where(ignored, 0, ids))))
+
+
+@jax.custom_jvp
+def _binary_cross_entropy(p, t):
+    return -t * jnp.log(p + 1e-12) - (1 - t) * jnp.log(1 - p + 1e-12)
+
+
+# Hetu's gradient: finite, and 0 where a saturated prediction is right.
+_binary_cross_entropy.defjvps(lambda dp, loss, p, t: dp * (p - t) / jnp.maximum(p * (1 - p), 1e-12), None)
+
+
+@op
+def binarycrossentropy_op(node_A, node_B):
+    """-t ln(p + 1e-12) - (1 - t) ln(1 - p + 1e-12), with the gradient (p - t) / max(p (1 - p), 1e-12).
+
+    node_A: probabilities p, any shape, float.  node_B: labels t in [0, 1] of the same shape; they get no gradient.
+    Returns: the same shape, the probabilities' dtype.
+    """
+    _same_shape(node_A, node_B)
+    return _binary_cross_entropy(node_A, stop_gradient(node_B).astype(node_A.dtype))
+
+
+@op
+def binarycrossentropywithlogits_op(inputs, targets):
+    """(1 - t) x + ln(1 + exp(-x)), the binary cross-entropy of sigmoid(x), computed without overflow.
+
+    inputs: logits x, any shape, float.  targets: labels t of the same shape; they get no gradient.
+    Returns: the same shape, the logits' dtype.
+    """
+    _same_shape(inputs, targets)
+    return (1 - stop_gradient(targets).astype(inputs.dtype)) * inputs + jax.nn.softplus(-inputs)
+
+
+@op
+def nll_loss_op(input, target, cols):
+    """The mean over rows of -log-probability[id].
+
+    input: log-probabilities (B, C), float.  target: class numbers (B,), int or float; one outside [0, C) gives NaN.
+    cols: C, which is checked.
+    Returns: (1,), the dtype of input.
+    """
+    if input.ndim != 2 or input.shape[1] != cols:
+        raise ValueError(f"input must have shape (rows, cols) with cols={cols}, not {input.shape}")
+    return -_picked(input, as_ids(target)).mean().reshape(1)
