@@ -27,6 +27,7 @@ MODULES = {
     "hetu.optim": f"{PACKAGE}.optimizer",
     "hetu.lr": f"{PACKAGE}.lr_scheduler",
     "hetu.init": f"{PACKAGE}.initializers",
+    "hetu.gpu_ops.executor": f"{PACKAGE}.gpu_ops",
 }
 
 # Modules of Hetu's examples that scripts import from beside themselves, used where no such module can be imported.

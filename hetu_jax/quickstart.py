@@ -1,0 +1,229 @@
+"""`python -m hetu_jax quickstart`: the CNN of Hetu's documentation, trained, plotted, exported and checked."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.text import Text
+
+from . import dataloader as dl
+from . import gpu_ops as ad
+from . import initializers as init
+from . import optimizer
+from .graph import Node, Variable
+from .models.load_data import convert_to_one_hot, load_mnist_data
+from .ndarray import NDArray
+from .onnx import hetu2onnx
+
+CLASSES = 10
+FLAT = 7 * 7 * 64
+TOLERANCE = 1e-4  # of the largest score
+BATCHES_BETWEEN_READINGS = 20  # reading a loss waits for the device
+
+
+@dataclass
+class Model:
+    """The parameters of the documentation's CNN; called on a node of images, the scores of the ten classes."""
+
+    filters: list[Variable]
+    weight: Variable
+    bias: Variable
+
+    @classmethod
+    def initial(cls) -> Model:
+        """Normally distributed parameters, standard deviation 0.1."""
+        normal = partial(init.random_normal, stddev=0.1)
+        filters = [normal((32, 1, 5, 5), name="filters1"), normal((64, 32, 5, 5), name="filters2")]
+        return cls(filters, normal((FLAT, CLASSES), name="weight"), normal((CLASSES,), name="bias"))
+
+    def __call__(self, images: Node) -> Node:
+        x = ad.array_reshape_op(images, [-1, 1, 28, 28])
+        for filters in self.filters:
+            x = ad.relu_op(ad.conv2d_op(x, filters, padding=2, stride=1))
+            x = ad.avg_pool2d_op(x, kernel_H=2, kernel_W=2, padding=0, stride=2)
+        scores = ad.matmul_op(ad.array_reshape_op(x, (-1, FLAT)), self.weight)
+        return scores + ad.broadcastto_op(self.bias, scores)
+
+
+class Training:
+    """The graph and the Executors that train and validate a model.
+
+    sets: (images, labels) for training, then for validation.
+    """
+
+    def __init__(self, model: Model, sets: Sequence[tuple[np.ndarray, np.ndarray]], options: argparse.Namespace):
+        self.images = len(sets[0][0])
+        one_hot = partial(convert_to_one_hot, max_val=CLASSES)
+        groups, size = ("train", "validate"), options.batch_size
+        self.x = dl.dataloader_op([dl.Dataloader(x, size, g) for g, (x, _) in zip(groups, sets, strict=True)])
+        labels = dl.dataloader_op([dl.Dataloader(y, size, g, one_hot) for g, (_, y) in zip(groups, sets, strict=True)])
+        scores = model(self.x)
+        loss = ad.reduce_mean_op(ad.softmaxcrossentropy_op(scores, labels), [0])
+        train = optimizer.SGDOptimizer(learning_rate=options.learning_rate).minimize(loss)
+        self.executor = ad.Executor({"train": [loss, train], "validate": [scores, labels]}, seed=options.seed)
+
+    def epoch(self, bar: Bar) -> float:
+        """Trains on every batch once and returns the mean loss."""
+        losses = []
+        for batch in range(self.executor.get_batch_num("train")):
+            loss = self.executor.run("train")[0]
+            rows = self.x.dataloaders["train"].last_batch_size
+            losses.append((loss, rows))
+            bar.advance(rows, loss if batch % BATCHES_BETWEEN_READINGS == 0 else None)
+        return sum(number(loss) * rows for loss, rows in losses) / self.images
+
+    def accuracy(self) -> float:
+        """The fraction of the validation images that get the highest score for their own class."""
+        right = []
+        for _ in range(self.executor.get_batch_num("validate")):
+            scores, labels = self.executor.run("validate", convert_to_numpy_ret_vals=True)
+            right.extend(np.argmax(scores, 1) == np.argmax(labels, 1))
+        return float(np.mean(right))
+
+
+def number(value: NDArray) -> float:
+    """The one number in an array of shape (1,)."""
+    return float(value.asnumpy().item())
+
+
+class ImagesPerSecond(ProgressColumn):
+    """The speed of the task."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        return Text("" if task.speed is None else f"{task.speed:,.0f} images/s")
+
+
+class Bar:
+    """The progress bar of a training; nothing at all where the output is no terminal.
+
+    images: how many there are in all epochs together.
+    """
+
+    def __init__(self, console: Console, images: int):
+        self.progress = Progress(
+            "{task.description}",
+            BarColumn(),
+            ImagesPerSecond(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.task = self.progress.add_task("compiling", total=images)
+
+    def advance(self, images: int, loss: NDArray | None) -> None:
+        """Moves on by some images; shows the loss if given."""
+        self.progress.advance(self.task, images)
+        if loss is not None and not self.progress.disable:
+            self.progress.update(self.task, description=f"loss {number(loss):.4f}")
+
+
+@dataclass
+class History:
+    """The loss and the accuracy after each epoch."""
+
+    losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+
+    def plot(self, path: Path) -> None:
+        """Writes both curves as a PNG."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 3.5), layout="constrained")
+        epochs = range(1, len(self.losses) + 1)
+        curves = [("training loss", self.losses), ("validation accuracy", self.accuracies)]
+        for axes, (title, values) in zip(figure.subplots(1, 2), curves, strict=True):
+            axes.plot(epochs, values, marker="o")
+            axes.set(title=title, xlabel="epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(alpha=0.3)
+        figure.savefig(path, dpi=120)
+
+
+def export(model: Model, images: np.ndarray, path: Path) -> tuple[float, float]:
+    """Writes the model as ONNX and compares it with ONNX Runtime.
+
+    images: to compare on, (N, 784).  Returns the largest difference of a score, and the largest score.
+    """
+    import onnxruntime
+
+    x = ad.Variable(name="images")
+    scores = model(x)
+    executor = ad.Executor([scores])
+    (expected,) = executor.run(feed_dict={x: images}, convert_to_numpy_ret_vals=True)
+    hetu2onnx.export(executor, [x], [scores], str(path))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: images})
+    return float(np.abs(found - expected).max()), float(np.abs(expected).max())
+
+
+def train(training: Training, epochs: int, console: Console) -> History:
+    """Trains for some epochs and prints the documentation's two lines for each."""
+    history, bar = History(), Bar(console, epochs * training.images)
+    with bar.progress:
+        for epoch in range(epochs):
+            console.print(f"Epoch {epoch}")
+            history.losses.append(training.epoch(bar))
+            history.accuracies.append(training.accuracy())
+            console.print(f"Loss = {history.losses[-1]:f}\tValidation accuracy = {history.accuracies[-1]:f}")
+    return history
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line.  arguments: what follows `quickstart`.  Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    train_set, valid_set, _ = load_mnist_data(options.data)
+    console.print(f"Training on {len(train_set[0])} images, validating on {len(valid_set[0])}.")
+    model = Model.initial()
+    history = train(Training(model, (train_set, valid_set), options), options.epochs, console)
+    options.output.mkdir(parents=True, exist_ok=True)
+    return _hand_over(model, history, valid_set[0][: options.batch_size], options.output, console)
+
+
+def _hand_over(model: Model, history: History, images: np.ndarray, output: Path, console: Console) -> int:
+    """Writes the results and says where they are; 1 where ONNX Runtime disagrees."""
+    if importlib.util.find_spec("matplotlib"):
+        history.plot(output / "training.png")
+        console.print(f"Plot: {output / 'training.png'}")
+    else:
+        console.print("Plot: none, since matplotlib is missing: pip install matplotlib")
+    path = output / "hetu_cnn_model.onnx"
+    difference, largest = export(model, images, path)
+    console.print(f"ONNX: {path}")
+    console.print(f"ONNX Runtime: scores up to {largest:.1f} differ by at most {difference:.1e}")
+    if difference <= TOLERANCE * largest:
+        return 0
+    console.print(f"ONNX Runtime: that is more than {TOLERANCE:.0e} of them: the exported model is wrong")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hetu_jax quickstart",
+        description="Train the CNN of Hetu's documentation, plot it, export it to ONNX and check the file.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--epochs", type=_positive, default=10, help="passes over the training images")
+    parser.add_argument("--data", metavar="PATH", help="mnist.pkl.gz, or a folder with MNIST's four files")
+    parser.add_argument("--batch-size", type=_positive, default=128, help="images in one step")
+    parser.add_argument("--learning-rate", type=float, default=0.01, help="of plain SGD")
+    parser.add_argument("--output", type=Path, metavar="DIR", default=Path("quickstart_output"), help="for the results")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial parameters")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value
