@@ -1,5 +1,11 @@
 """Hetu's define-then-run deep learning on JAX: `import hetu_jax as ht`."""
 
+from typing import Any
+
+from . import initializers, lr_scheduler, ndarray, optimizer, random
+from . import initializers as init
+from . import lr_scheduler as lr
+from . import optimizer as optim
 from .context import DeviceGroup, context, get_current_context
 from .gpu_ops import *  # noqa: F403, the ops are the API
 from .ndarray import (
@@ -14,3 +20,11 @@ from .ndarray import (
     rgpu,
     sparse_array,
 )
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    from .errors import suggest
+
+    raise AttributeError(f"hetu_jax has no {name!r}{suggest(name, globals())}")

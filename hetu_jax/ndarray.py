@@ -317,7 +317,8 @@ class ND_Sparse_Array:
         if form not in ("csr", "coo"):
             raise ValueError(f"a sparse array is 'csr' or 'coo', not {form!r}")
         self.nrow, self.ncol, self.form, self.ctx = int(nrow), int(ncol), form, ctx or cpu(0)
-        self.data, self.row, self.col = as_value(data), as_value(row), as_value(col)
+        parts = zip((data, row, col), (np.float32, np.int32, np.int32), strict=True)
+        self.data, self.row, self.col = (None if p is None else jnp.asarray(as_value(p), d) for p, d in parts)
 
     shape = property(lambda self: (self.nrow, self.ncol), doc="Rows and columns.")
     dtype = property(lambda self: np.dtype(self.data.dtype), doc="The dtype of the values.")

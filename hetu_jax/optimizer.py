@@ -54,9 +54,10 @@ def touched_rows(indices: Sequence[jax.Array], gradients: Sequence[jax.Array], h
     """
     width = gradients[0].shape[-1]
     ids = jnp.concatenate([i.reshape(-1).astype(jnp.int32) for i in indices])
-    ids = jnp.where((ids < 0) | (ids >= height), height, ids)
+    inside = (ids >= 0) & (ids < height)
+    ids = jnp.where(inside, ids, height)
     numbers, inverse = jnp.unique(ids, return_inverse=True, size=ids.size, fill_value=height)
-    values = jnp.concatenate([g.reshape(-1, width) for g in gradients])
+    values = jnp.concatenate([g.reshape(-1, width) for g in gradients]) * inside[:, None]
     return Rows(numbers, jnp.zeros_like(values).at[inverse.reshape(-1)].add(values))
 
 

@@ -53,7 +53,8 @@ def evaluate(nodes: Iterable[Node], env: Env, run: Run) -> list[Any]:
     """
     nodes = list(nodes)
     for node in toposort(nodes, env, lambda node: node.needs):
-        env[node] = _value(node, env, run)
+        if node not in env:  # a gradient evaluates the forward nodes under it, and leaves their values here
+            env[node] = _value(node, env, run)
     return [env[node] for node in nodes]
 
 
