@@ -326,7 +326,7 @@ class TestConfig:
             ht.Executor([w], config=config, seed=3)
 
     def test_a_list_of_something_else_is_refused(self):
-        with pytest.raises(GraphError, match="'loss', which is no node"):
+        with pytest.raises(GraphError, match="has 'loss' in its list, which is no node"):
             ht.Executor(["loss"])
 
     def test_repr(self):
