@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import checkpoint, random
+from . import checkpoint, compilation_cache, random
 from .config import HetuConfig
 from .errors import FeedError, GraphError, NonFiniteError, suggest
 from .graph import Feed, Node, Placeholder, Variable, flatten, toposort
@@ -234,6 +234,7 @@ class Executor:
     """
 
     def __init__(self, eval_node_dict: Any, config: HetuConfig | None = None, timing: str | None = None, **kwargs: Any):
+        compilation_cache.enable()
         if isinstance(eval_node_dict, Mapping):
             self.eval_node_dict = {str(name): _nodes(nodes, name) for name, nodes in eval_node_dict.items()}
         else:

@@ -1,6 +1,9 @@
-"""What pytest says at its end about the table of ops."""
+"""The surroundings of the tests, and what pytest says at its end about the table of ops."""
 
+import os
 from collections import Counter
+
+os.environ.setdefault("HETU_JAX_CACHE", "0")  # tests leave nothing outside the checkout
 
 
 def pytest_terminal_summary(terminalreporter):
