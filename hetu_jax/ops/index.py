@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from ..graph import op
 
 
-def as_ids(array):
+def cast_ids(array):
     """Indices or class numbers as int32; floats, in which Hetu keeps them, are truncated."""
-    return array.astype(jnp.int32)
+    return jnp.asarray(array).astype(jnp.int32)
 
 
 @op
@@ -38,7 +38,7 @@ def gather_op(node, dim, index):
     sizes = list(zip(node.shape, index.shape, strict=False))
     if axis is None or index.ndim != node.ndim or any(a != b for i, (a, b) in enumerate(sizes) if i != axis):
         raise ValueError(f"index {index.shape} must have the sizes of node {node.shape} on all axes but dim={dim}")
-    return jnp.take_along_axis(node, as_ids(index), axis)
+    return jnp.take_along_axis(node, cast_ids(index), axis)
 
 
 @op
@@ -48,7 +48,7 @@ def indexing_op(input_mat, index_mat):
     input_mat: (n, d), any dtype.  index_mat: (m,), int or float ids; rows may repeat.
     Returns: (m, d), the dtype of input_mat.
     """
-    return jnp.take(input_mat, as_ids(index_mat), axis=0)
+    return jnp.take(input_mat, cast_ids(index_mat), axis=0)
 
 
 @op
@@ -60,7 +60,7 @@ def scatter1d_op(input_mat, index_mat):
     """
     if input_mat.ndim != 1 or input_mat.shape != index_mat.shape:
         raise ValueError(f"both inputs must be vectors of one length, not {input_mat.shape} and {index_mat.shape}")
-    return jnp.zeros_like(input_mat).at[as_ids(index_mat)].set(input_mat)
+    return jnp.zeros_like(input_mat).at[cast_ids(index_mat)].set(input_mat)
 
 
 @op
@@ -76,7 +76,7 @@ def scatter_op(node1, node2, node3):
             f"not {node1.shape}, {node2.shape} and {node3.shape}"
         )
     rows = jnp.arange(node1.shape[0])[:, None]
-    return node1.at[rows, as_ids(node2)].set(node3.astype(node1.dtype))
+    return node1.at[rows, cast_ids(node2)].set(node3.astype(node1.dtype))
 
 
 @op
@@ -88,4 +88,4 @@ def slice_by_matrix_op(node_A, index1, index2):
     """
     if node_A.ndim != 3:
         raise ValueError(f"node_A must have 3 axes, not shape {node_A.shape}")
-    return node_A.at[as_ids(index1), as_ids(index2)].get(mode="fill")
+    return node_A.at[cast_ids(index1), cast_ids(index2)].get(mode="fill")

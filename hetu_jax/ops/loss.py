@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from ..graph import op
-from .index import as_ids
+from .index import cast_ids
 
 
 def _same_shape(scores, labels):
@@ -44,7 +44,7 @@ def softmaxcrossentropy_sparse_op(node_A, node_B, ignored_index=-1):
     ignored_index: the class number that counts for nothing.
     Returns: (...), the logits' dtype.
     """
-    ids = as_ids(node_B)
+    ids = cast_ids(node_B)
     ignored = ids == ignored_index
     return jnp.where(ignored, 0, -_picked(jax.nn.log_softmax(node_A), jnp.where(ignored, 0, ids)))
 
@@ -70,14 +70,15 @@ def crossentropy_sparse_op(node_y, node_y_, ignored_index=-1):
     ignored_index: the class number that counts for nothing.
     Returns: (...), the probabilities' dtype.
     """
-    ids = as_ids(node_y_)
+    ids = cast_ids(node_y_)
     ignored = (ids == ignored_index) | (ids < 0)
     return -jnp.log(jnp.where(ignored, 1, _picked(node_y, jnp.where(ignored, 0, ids))))
 
 
 @jax.custom_jvp
 def _binary_cross_entropy(p, t):
-    return -t * jnp.log(p + 1e-12) - (1 - t) * jnp.log(1 - p + 1e-12)
+    # Without the maximum XLA adds 1e-12 to 1 first, where float32 loses it.
+    return -t * jnp.log(p + 1e-12) - (1 - t) * jnp.log(jnp.maximum(1 - p, 0) + 1e-12)
 
 
 # Hetu's gradient: finite, and 0 where a saturated prediction is right.
@@ -116,4 +117,4 @@ def nll_loss_op(input, target, cols):
     """
     if input.ndim != 2 or input.shape[1] != cols:
         raise ValueError(f"input must have shape (rows, cols) with cols={cols}, not {input.shape}")
-    return -_picked(input, as_ids(target)).mean().reshape(1)
+    return -_picked(input, cast_ids(target)).mean().reshape(1)
