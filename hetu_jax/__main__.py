@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import runpy
 import sys
 from collections.abc import Sequence
 
+from . import __version__
 from .errors import suggest
 from .install import install, shims
 
@@ -41,18 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hetu_jax", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", action="version", version=f"hetu_jax {_version()}")
+    parser.add_argument("--version", action="version", version=f"hetu_jax {__version__}")
     parser.add_argument("--shims", action="store_true", help="list what a script is given that it takes for granted")
     parser.add_argument("target", nargs="?", metavar="SCRIPT | quickstart", help="the script to run")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
     return parser
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("hetu_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def run_script(script: str, arguments: Sequence[str]) -> int:
