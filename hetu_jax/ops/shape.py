@@ -272,7 +272,7 @@ def full_like_op(node, fill_value):
 
 @op
 def arange_op(start, end, step=1.0):
-    """start, start + step, start + 2 step, ... before end.
+    """The numbers start + i * step, for i from 0 on, that come before end.
 
     start, end, step: numbers; step is not 0.
     Returns: (ceil((end - start) / step),), float32.
