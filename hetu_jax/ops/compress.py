@@ -184,7 +184,7 @@ def prune_low_magnitude_op(node, rate, buffer_conf="feature_dim"):
 
 
 def _threshold(magnitude, share):
-    """The bound below which lies the given share of the magnitudes, or the next larger one, by bisection of [0, 100]."""
+    """The bound below which lies the given share of the magnitudes or just more, by bisection of [0, 100]."""
     tolerance = jnp.minimum(1e-4, 1e-3 * (1 - share))
 
     def excess(bound):
