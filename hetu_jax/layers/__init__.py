@@ -1,0 +1,24 @@
+"""Hetu's layers: objects that own Variables and, called on nodes, give nodes.
+
+A layer has no list of its parameters: the optimizer finds the trainable Variables below the loss.
+"""
+
+from .activation import DropOut, Identity, Mish, Relu
+from .attention import MultiHeadAttention
+from .conv import AvgPool2d, Conv2d, MaxPool2d
+from .embedding import Embedding
+from .gates import BalanceAssignmentGate, HashGate, KTop1Gate, SAMGate, TopKGate
+from .linear import Linear
+from .loss import BCELoss, BCEWithLogitsLoss, MAELoss, MSELoss, SoftmaxCrossEntropyLoss
+from .moe import Expert, HashLayer, KTop1Layer, MoELayer, SAMLayer
+from .norm import BatchNorm, LayerNorm
+from .structure import (
+    BatchSplitOnlyLayer,
+    Concatenate,
+    ConcatenateLayers,
+    ReserveSplitLayer,
+    Reshape,
+    Sequence,
+    Slice,
+    SumLayers,
+)
