@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -258,16 +259,19 @@ class Executor:
         """Takes in nodes: their order, and values for Variables that have none."""
         self.topo_order = toposort([*self.config.eval_node_list, *nodes])
         self.param_nodes = [n for n in self.topo_order if isinstance(n, Variable) and n.trainable]
-        for node in self.topo_order:
-            self.positions.setdefault(node, len(self.positions))
+        new = [node for node in self.topo_order if node not in self.positions]
+        self.positions.update(zip(new, itertools.count(len(self.positions))))
         variables = [n for n in self.topo_order if isinstance(n, Variable)]
         self.config.placeholder_to_arr_map.add(variables + [n for n in self.topo_order if isinstance(n, Placeholder)])
         pending = [variable for variable in variables if variable.value is None]
-        if pending:
+        builders = [node for node in new if node.op is not None and node.op.on_build is not None]
+        if pending or builders:
             key = random.step_key(random.base_key(), random.next_seqnum())
             for variable in pending:
                 own = jax.random.fold_in(key, self.positions[variable])
                 variable.value = variable.initializer(own, variable.dtype)
+            for node in builders:
+                node.op.on_build(node.bound, jax.random.fold_in(key, self.positions[node]))
         for variable in variables:
             self.config.place(variable)
 
@@ -287,7 +291,7 @@ class Executor:
         feed_dict: a value for each placeholder of the group, and for nothing else.
         convert_to_numpy_ret_vals: NumPy arrays instead of NDArrays.
         inference: True or False overrides what dropout and batch norm do; updates still happen.
-        dataloader_step: False reads the current batch again.
+        dataloader_step: False takes the next batch without moving on.
         Returns: one entry a node, in order: an NDArray, or None for a node that only updates.
         Raises GraphError for an unknown group, FeedError for wrong feeds, OpError where an op refuses its inputs.
         """

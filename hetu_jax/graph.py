@@ -52,6 +52,9 @@ class Op:
     writes: names of the parameters whose Variables are replaced by outputs 1, 2, ... of `fn`.
     on_record: given the bound arguments of a call, `ctx` and `name` among them, may refuse it, mark its Variables, or
         put a node in the place of an argument.
+    on_build: given the arguments of a call and a random key when an Executor over it is built, may replace the values
+        of its Variables, which have them by then; called by every such Executor.
+    node: the class of the nodes that calls record, `Node` unless given.
     Keyword-only parameters of `fn` named `key` and `training` are filled in by the trace and are no part of the
     signature.
     Raises ValueError when another op has the name.
@@ -63,8 +66,11 @@ class Op:
         state: Callable[[dict[str, Any]], dict[str, Variable]] | None = None,
         writes: Sequence[str] = (),
         on_record: Callable[[dict[str, Any]], None] | None = None,
+        on_build: Callable[[dict[str, Any], jax.Array], None] | None = None,
+        node: type[Node] | None = None,
     ):
-        self.fn, self.state, self.writes, self.on_record = fn, state, tuple(writes), on_record
+        self.fn, self.state, self.writes, self.node = fn, state, tuple(writes), node or Node
+        self.on_record, self.on_build = on_record, on_build
         self.__name__, self.__doc__, self.__module__ = fn.__name__, fn.__doc__, fn.__module__
         self.__qualname__, self.__wrapped__ = fn.__qualname__, fn
         self.call_signature = inspect.signature(fn)
@@ -91,7 +97,7 @@ class Op:
         if self.state is not None:
             arguments.update(self.state(arguments))
         written = tuple(_variable(self, target, arguments[target]) for target in self.writes if target in arguments)
-        return Node(self, arguments, name=name, ctx=ctx, writes=written)
+        return self.node(self, arguments, name=name, ctx=ctx, writes=written)
 
     def __repr__(self) -> str:
         return f"<op {self.__name__}{self.signature}>"
@@ -349,6 +355,10 @@ class Variable(Node):
     @value.setter
     def value(self, value: Any) -> None:
         self._value = value
+
+    def become(self, value: jax.Array) -> None:
+        """Replaces the value and the dtype."""
+        self._value, self._dtype = value, np.dtype(value.dtype)
 
     @property
     def tensor_value(self) -> NDArray | None:
