@@ -1,0 +1,372 @@
+"""Dataloaders: data that lies on the device and is sliced inside the step, or is fetched ahead by a thread."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .errors import GraphError
+from .graph import Feed, storage_dtype, stored
+from .ndarray import DLContext, NDArray, as_value, cpu
+from .raw_data import Ahead, BatchIndices, RawData
+
+
+class Dataloader:
+    """The batches of a data set, one after the other, and again after the last.
+
+    raw_data: an array (n, ...), a list of arrays that follow each other, or a `np.memmap`, which is read as needed.
+    batch_size: samples in a batch.
+    name: of the Executor's group that the data is for, or several names, which then share one position.
+    func: applied once to the whole of `raw_data`.
+    batch_func: applied to each batch, a NumPy array that it may change; what it returns is the batch.  2021 has
+        `drop_last` in this place; a bool is understood as that.
+    shuffle: go through the batches in another order in each epoch; see `BatchIndices`.
+    drop_last: leave out the last batch where it is short.
+    offset: the number of the first batch; 0 if there are not so many.
+    dtype: of the batches; 64-bit dtypes are kept in 32 bits.
+
+    A data set within the budget (`HETU_JAX_DEVICE_DATA_MB`, 1024 by default, for all together) goes to the device
+    once.  A larger one, or one with `batch_func`, is fetched by a thread, one batch ahead.
+    Attributes: `batch_num`, `batch_index` (of the next batch), `samples_num`, and after a fetch `last_batch_size`.
+    Raises ValueError when there is no batch.
+    """
+
+    def __init__(
+        self,
+        raw_data: Any,
+        batch_size: int,
+        name: str | Iterable[str] = "default",
+        func: Callable[[Any], Any] | None = None,
+        batch_func: Callable[[np.ndarray], Any] | bool | None = None,
+        shuffle: bool = False,
+        drop_last: bool = True,
+        offset: int = 0,
+        dtype: Any = np.float32,
+    ):
+        if isinstance(batch_func, bool | np.bool_):
+            batch_func, drop_last = None, batch_func
+        self.names = (name,) if isinstance(name, str) else tuple(map(str, name))
+        self.name = "_".join(self.names)
+        self.func, self.batch_func, self.drop_last = func, batch_func, bool(drop_last)
+        self.shuffle, self.offset, self.batch_size = bool(shuffle), int(offset), int(batch_size)
+        self.raw_data = RawData(raw_data, dtype, func).shared()
+        self.dtype = self.raw_data.dtype
+        self.dp_rank, self.dp_nrank = 0, 1
+        self._parts: dict[int, tuple[int, int]] = {}
+        self._device: jax.Device | None = None
+        self.init_states()
+
+    def init_states(self, rank: int | None = None, nrank: int | None = None) -> None:
+        """Starts again from the first batch.
+
+        rank, nrank: number and count of processes: from now on this loader has the `n // nrank` samples from
+            `rank * (n // nrank)` on.
+        """
+        if nrank is not None:
+            self.dp_rank, self.dp_nrank = int(rank or 0), int(nrank)
+        self.samples_num = len(self.raw_data) // self.dp_nrank
+        self.batch_num = self.get_batch_num()
+        if self.batch_num <= 0:
+            raise ValueError(
+                f"Dataloader {self.name!r} has no batch: its batch_size is {self.batch_size} and it has "
+                f"{self.samples_num} samples; take a smaller batch_size, or drop_last=False"
+            )
+        self.batch_index = self.offset if 0 <= self.offset < self.batch_num else 0
+        self.epoch = 0
+        self._indices = BatchIndices(self.batch_num, self.shuffle, self.name)
+        self._order: Sequence[int] = ()
+        self.place(self._device)
+
+    def get_batch_num(self, samples_num: int | None = None) -> int:
+        """The number of batches that `samples_num` samples make; by default, the loader's own."""
+        samples = self.samples_num if samples_num is None else samples_num
+        if self.batch_size <= 0:
+            return 0
+        return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first batch, before `batch_func`."""
+        return (self._rows(0)[1], *self.raw_data.shape[1:])
+
+    def get_cur_shape(self) -> tuple[int, ...]:
+        """The shape of the batch fetched last, or of the first one before that; without `batch_func`."""
+        return (getattr(self, "last_batch_size", self.shape[0]), *self.shape[1:])
+
+    def set_dp_rank(self, dp_rank: int, dp_nrank: int) -> None:
+        """Restricts the loader to the samples of process `dp_rank` of `dp_nrank`; see `init_states`.
+
+        Raises ValueError when it was restricted to others before.
+        """
+        if (self.dp_rank, self.dp_nrank) == (dp_rank, dp_nrank):
+            return
+        if self.dp_nrank != 1:
+            raise ValueError(f"Dataloader {self.name!r} is number {self.dp_rank} of {self.dp_nrank} already")
+        self.init_states(dp_rank, dp_nrank)
+
+    def set_mp_parts(self, cur_part: Mapping[int, int], parts: Mapping[int, int]) -> None:
+        """Restricts every batch to one part of some axes, for model parallelism.
+
+        cur_part: axis -> number of the part.  parts: axis -> how many.
+        Raises ValueError when other parts were set before, or an axis cannot be divided so.
+        """
+        wanted = {axis: (cur_part[axis], count) for axis, count in parts.items() if count > 1}
+        if self._parts == wanted:
+            return
+        if self._parts:
+            raise ValueError(f"Dataloader {self.name!r} is split already: {{axis: (part, parts)}} is {self._parts}")
+        for axis, (part, count) in wanted.items():
+            if not 0 <= axis < len(self.shape) or self.shape[axis] % count or not 0 <= part < count:
+                raise ValueError(f"batches of shape {self.shape} have no part {part} of {count} along axis {axis}")
+        columns = []
+        for axis, size in enumerate(self.shape[1:], 1):
+            part, count = wanted.get(axis, (0, 1))
+            columns.append(slice(part * size // count, (part + 1) * size // count))
+        self.raw_data, self._parts = self.raw_data.parts(columns), wanted
+        self.place(self._device)
+
+    def set_batch_index(self, index: int) -> None:
+        """Makes `index` the batch that is fetched next.  Raises ValueError where there is none."""
+        if not 0 <= index < self.batch_num:
+            raise ValueError(f"Dataloader {self.name!r} has batches 0 to {self.batch_num - 1}, not {index}")
+        self.batch_index = int(index)
+
+    def place(self, device: jax.Device | None) -> None:
+        """Sets the device that batches go to; None is JAX's default one."""
+        self._device, self._all, self._ahead, self._struct = device, None, None, None
+
+    def get_arr(self) -> NDArray:
+        """The next batch, on the CPU; moves on."""
+        return self._as_ndarray(self.pull(True))
+
+    def get_next_arr(self) -> NDArray:
+        """The batch that `get_arr` gives next, on the CPU; does not move on."""
+        return self._as_ndarray(self.pull(False))
+
+    def _as_ndarray(self, pulled: tuple[int | None, tuple[Any, ...]]) -> NDArray:
+        return NDArray(jax.device_put(_batch(*pulled), cpu(0).jax_device), cpu(0))
+
+    def pull(self, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
+        """The next batch: its rows with (all samples, its first row), or None with (itself,).
+
+        advance: whether to move on to the batch after it.
+        """
+        if not self._order:
+            self._order = self._indices.order(self.epoch)
+        number = self._order[self.batch_index]
+        if advance:
+            self._move_on()
+        if self._all is None and self._ahead is None:
+            self._all = None if self.batch_func else self.raw_data.on_device(self._device)
+            self._ahead = Ahead(self._fetch) if self._all is None else None
+        if self._all is None:
+            order = self._order or self._indices.order(self.epoch)
+            batch = self._ahead.take(number, order[self.batch_index])
+            self.last_batch_size = batch.shape[0]
+            return None, (batch,)
+        start, self.last_batch_size = self._rows(number)
+        return self.last_batch_size, (self._all, np.int32(start))
+
+    def _move_on(self) -> None:
+        self.batch_index += 1
+        if self.batch_index == self.batch_num:
+            self.batch_index, self.epoch, self._order = 0, self.epoch + 1, ()
+
+    def _rows(self, number: int) -> tuple[int, int]:
+        """First row and number of rows of a batch."""
+        first = number * self.batch_size
+        rows = min(self.batch_size, self.samples_num - first)
+        part, count = self._parts.get(0, (0, 1))
+        return self.dp_rank * self.samples_num + first + part * (rows // count), rows // count
+
+    def _fetch(self, number: int) -> jax.Array:
+        start, rows = self._rows(number)
+        batch = self.raw_data[start : start + rows]
+        if self.batch_func is not None:
+            try:
+                batch = stored(self.batch_func(batch.copy()), self.dtype, "the value of batch_func", device=False)
+            except Exception as error:
+                error.add_note(f"in batch_func of Dataloader {self.name!r}, at batch {number}")
+                raise
+        return jax.device_put(batch, self._device)
+
+    def struct(self) -> jax.ShapeDtypeStruct:
+        """Shape and dtype of the first batch; `batch_func` is tried on it."""
+        if self._struct is None:
+            shape = self._fetch(0).shape if self.batch_func else self.shape
+            self._struct = jax.ShapeDtypeStruct(shape, self.dtype)
+        return self._struct
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Dataloader:
+        """A loader at the same position of the same data."""
+        twin = memo[id(self)] = copy.copy(self)
+        twin.place(self._device)
+        return twin
+
+    def __repr__(self) -> str:
+        return f"<Dataloader {self.name!r}: {self.batch_num} batches of {list(self.shape)}, at {self.batch_index}>"
+
+
+def _batch(rows: int | None, arrays: tuple[Any, ...]) -> Any:
+    return arrays[0] if rows is None else jax.lax.dynamic_slice_in_dim(*arrays, rows)
+
+
+class DataloaderOp(Feed):
+    """A leaf whose value is the next batch of the loader that has the name of the Executor's group.
+
+    dataloaders: Dataloaders, or lists or dicts of the arguments of one.  dtype: of those that are no Dataloader yet.
+    Raises ValueError for loaders of several dtypes, or two for one name.
+    """
+
+    on_cpu, on_gpu = True, False
+
+    def __init__(self, dataloaders: Iterable[Any], dtype: Any = np.float32):
+        super().__init__("DataloaderOp")
+        loaders = [_as_loader(entry, dtype) for entry in dataloaders]
+        pairs = [(name, loader) for loader in loaders for name in loader.names]
+        self.dataloaders: dict[str, Dataloader] = dict(pairs)
+        self.name = f"DataloaderOp{self.id}({'_'.join(name for name, _ in pairs)})"
+        dtypes = sorted({str(loader.dtype) for loader in loaders})
+        if not loaders or len(dtypes) > 1 or len(pairs) != len(self.dataloaders):
+            names = ", ".join(repr(name) for name, _ in pairs) or "none"
+            raise ValueError(
+                "dataloader_op takes one Dataloader or more, of one dtype, each name once; "
+                f"these have the names {names} and the dtypes {', '.join(dtypes) or 'none'}"
+            )
+
+    def _loader(self, name: str) -> Dataloader:
+        try:
+            return self.dataloaders[name]
+        except KeyError:
+            known = ", ".join(map(repr, self.dataloaders))
+            raise GraphError(
+                f"{self.describe()} has no data for {name!r}, only for {known}: add a Dataloader of that name, "
+                f"name the Executor's group after one, or pass dataloader_name= to the Executor"
+            ) from None
+
+    def pull(self, group: str, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
+        return self._loader(group).pull(advance)
+
+    def read(self, static: int | None, arrays: tuple[Any, ...]) -> jax.Array:
+        return _batch(static, arrays)
+
+    def batch_num(self, group: str) -> int:
+        return self._loader(group).batch_num
+
+    get_batch_num = batch_num
+
+    def get_arr(self, name: str) -> NDArray:
+        """The next batch of the loader `name`, on the CPU; moves on."""
+        return self._loader(name).get_arr()
+
+    def get_next_arr(self, name: str) -> NDArray:
+        """The batch that `get_arr` gives next; does not move on."""
+        return self._loader(name).get_next_arr()
+
+    def get_cur_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of the batch fetched last from the loader `name`."""
+        return self._loader(name).get_cur_shape()
+
+    def set_batch_index(self, name: str, offset: int) -> None:
+        """Makes `offset` the batch that the loader `name` gives next."""
+        self._loader(name).set_batch_index(offset)
+
+    def set_dp_rank(self, dp_rank: int, dp_nrank: int) -> None:
+        """Restricts all loaders to the samples of one process; see `Dataloader.set_dp_rank`."""
+        for loader in set(self.dataloaders.values()):
+            loader.set_dp_rank(dp_rank, dp_nrank)
+
+    def set_mp_parts(self, cur_part: Mapping[int, int], parts: Mapping[int, int]) -> None:
+        """Restricts all batches to one part of some axes; see `Dataloader.set_mp_parts`."""
+        for loader in set(self.dataloaders.values()):
+            loader.set_mp_parts(cur_part, parts)
+
+    def place(self, device: jax.Device | None) -> None:
+        """Sets the device that batches go to; None is JAX's default one."""
+        for loader in set(self.dataloaders.values()):
+            loader.place(device)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return next(iter(self.dataloaders.values())).dtype
+
+    def _abstract(self) -> jax.ShapeDtypeStruct | None:
+        """Of the first loader's first batch; None where the loaders' samples differ in shape."""
+        structs = [loader.struct() for loader in self.dataloaders.values()]
+        return structs[0] if len({struct.shape[1:] for struct in structs}) == 1 else None
+
+
+def _as_loader(entry: Any, dtype: Any) -> Dataloader:
+    if isinstance(entry, Dataloader):
+        return entry
+    if isinstance(entry, Mapping):
+        return Dataloader(**{"dtype": dtype, **entry})
+    if isinstance(entry, list | tuple):
+        return Dataloader(*entry, **({} if len(entry) > 8 else {"dtype": dtype}))
+    raise TypeError(
+        f"dataloader_op takes Dataloaders, or lists or dicts of their arguments, not {type(entry).__name__}"
+    )
+
+
+def dataloader_op(dataloaders: Iterable[Any], dtype: Any = np.float32) -> DataloaderOp:
+    """A node whose value is the next batch of the data for the group that runs.
+
+    dataloaders: a list of Dataloaders, or of lists or dicts of the arguments of one; each is for the group of its name.
+    dtype: of the batches of those that are no Dataloader yet.
+
+    >>> import numpy as np
+    >>> import hetu_jax as ht
+    >>> x = ht.dataloader_op([ht.Dataloader(np.arange(6.0), 2, "train")])
+    >>> executor = ht.Executor({"train": [x * 10.0]})
+    >>> [executor.run("train")[0].asnumpy().tolist() for _ in range(executor.get_batch_num("train"))]
+    [[0.0, 10.0], [20.0, 30.0], [40.0, 50.0]]
+    """
+    return DataloaderOp(dataloaders, dtype)
+
+
+class GNNDataLoaderOp(Feed):
+    """A leaf whose value is `handler(graph)` of the graph that `GNNDataLoaderOp.step` made current.
+
+    handler: called at every run; returns an array, NDArray or sparse array.  ctx: the node's device.
+    """
+
+    graph: Any = None
+    nxt_graph: Any = None
+    on_cpu, on_gpu = True, False
+
+    def __init__(self, handler: Callable[[Any], Any], ctx: DLContext | None = None):
+        super().__init__("GNNDataloaderOp", ctx)
+        self.handler = handler
+
+    @classmethod
+    def step(cls, graph: Any) -> None:
+        """Makes the graph of the last call current, and `graph` the next; call it twice before the first run."""
+        cls.graph, cls.nxt_graph = cls.nxt_graph, graph
+
+    def _value(self, graph: Any) -> Any:
+        if graph is None:
+            raise GraphError(f"{self.describe()} has no graph: call GNNDataLoaderOp.step(graph) twice before a run")
+        value = as_value(self.handler(graph))
+        if isinstance(value, jax.Array):
+            return value
+        dtype = np.float32 if not hasattr(value, "dtype") else value.dtype
+        return stored(value, storage_dtype(dtype), f"the value of the handler of {self.describe()}", device=False)
+
+    def pull(self, group: str, advance: bool) -> tuple[None, tuple[Any, ...]]:
+        return None, (self._value(GNNDataLoaderOp.graph),)
+
+    def get_batch_num(self, name: str) -> None:
+        """None: graphs come one by one."""
+        return self.batch_num(name)
+
+    def get_arr(self, name: str) -> NDArray:
+        """The value for the current graph."""
+        return NDArray(self._value(GNNDataLoaderOp.graph))
+
+    def get_next_arr(self, name: str) -> NDArray:
+        """The value for the next graph."""
+        return NDArray(self._value(GNNDataLoaderOp.nxt_graph))
