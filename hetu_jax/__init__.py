@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from . import initializers, lr_scheduler, ndarray, optimizer, random
+from . import dataloader, initializers, lr_scheduler, ndarray, optimizer, random
 from . import initializers as init
 from . import lr_scheduler as lr
 from . import optimizer as optim
 from .context import DeviceGroup, context, get_current_context
+from .dataloader import Dataloader, GNNDataLoaderOp, dataloader_op
 from .gpu_ops import *  # noqa: F403, the ops are the API
 from .ndarray import (
     IndexedSlices,

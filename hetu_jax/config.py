@@ -10,7 +10,7 @@ import jax
 from . import random
 from .context import DeviceGroup, get_current_context
 from .errors import GraphError, suggest
-from .graph import Node, Variable
+from .graph import Feed, Node, Variable
 from .ndarray import DLContext, NDArray, cpu, gpu
 
 # Options of Hetu that have nothing to change here, with the reason why they are accepted.
@@ -121,12 +121,15 @@ class HetuConfig:
         self.rank = self.nrank = self.local_rank = self.nccl_comm = self.ps_comm = None
         self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = None
 
-    def place(self, variable: Variable) -> None:
-        """Moves a Variable to the Executor's device, where that is not JAX's default one."""
-        if self._explicit:
-            device = self.context.jax_device
-            if device != jax.local_devices()[0] or device not in jax.tree.leaves(variable.value)[0].devices():
-                variable.value = jax.device_put(variable.value, device)
+    def place(self, leaf: Node) -> None:
+        """Moves a Variable, or what a feed keeps, to the device that the Executor was given, if any."""
+        if not self._explicit:
+            return
+        device, default = self.context.jax_device, jax.local_devices()[0]
+        if isinstance(leaf, Feed) and device != default:
+            leaf.place(device)
+        elif isinstance(leaf, Variable) and jax.tree.leaves(leaf.value)[0].devices() != {device}:
+            leaf.value = jax.device_put(leaf.value, device)
 
 
 def _first_device(group: DeviceGroup | None) -> DLContext:

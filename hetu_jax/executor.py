@@ -272,8 +272,9 @@ class Executor:
                 variable.value = variable.initializer(own, variable.dtype)
             for node in builders:
                 node.op.on_build(node.bound, jax.random.fold_in(key, self.positions[node]))
-        for variable in variables:
-            self.config.place(variable)
+        for leaf in self.topo_order:
+            if isinstance(leaf, Variable | Feed):
+                self.config.place(leaf)
 
     def run(
         self,

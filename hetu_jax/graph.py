@@ -410,6 +410,9 @@ class Feed(Node):
         """The node's value inside the step, from what `pull` returned."""
         return arrays[0]
 
+    def place(self, device: jax.Device | None) -> None:
+        """Told the device of an Executor that was given one; for feeds that keep arrays there."""
+
     def batch_num(self, group: str) -> int | None:
         """The number of batches in an epoch of the group, or None where that means nothing."""
         return None

@@ -1,6 +1,9 @@
 """The Executor: groups, feeds, compilation, sharing, errors."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -106,12 +109,12 @@ class TestForms:
         w = ht.Variable("w", [1.0])
         assert ht.Executor({"train": [w * 2]}).run(convert_to_numpy_ret_vals=True)[0] == 2
 
-    def test_dataloader_step_false_reads_the_batch_again(self):
+    def test_dataloader_step_false_looks_ahead_without_moving_on(self):
         x = ht.dataloader_op([ht.Dataloader(np.arange(6.0), 2)])
         executor = ht.Executor([x * 1.0])
         read = lambda **o: executor.run(convert_to_numpy_ret_vals=True, **o)[0].tolist()  # noqa: E731
         assert read() == [0, 1]
-        assert read(dataloader_step=False) == [0, 1]
+        assert read(dataloader_step=False) == [2, 3]
         assert read() == [2, 3]
         executor.set_dataloader_batch_index("default", 0)
         assert read() == [0, 1]
@@ -341,3 +344,21 @@ def test_all_three_ways_to_the_values_agree():
     executor.return_tensor_values()
     executor.sync_all_streams()
     assert w.tensor_value.asnumpy() == 2
+
+
+EIGHT_DEVICES = """
+import numpy as np, hetu_jax as ht
+x = ht.dataloader_op([ht.Dataloader(np.arange(8.0).reshape(4, 2), 2)])
+w = ht.init.ones((2, 1), name="w")
+loss = ht.matmul_op(x, w)
+executor = ht.Executor([loss, ht.optim.AdamOptimizer(0.1).minimize(loss)], ctx=ht.cpu(3))
+for _ in range(3):
+    value = executor.run()[0]
+print(value.ctx, w.tensor_value.ctx, executor.ctx, executor.compile_count)
+"""
+
+
+def test_an_executor_runs_on_the_device_it_was_given():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", EIGHT_DEVICES], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["cpu(3)", "cpu(3)", "cpu(3)", "1"], done.stderr
