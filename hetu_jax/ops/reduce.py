@@ -8,6 +8,7 @@ import numpy as np
 
 from ..graph import op
 from .elementwise import floats
+from .index import cast_ids
 
 
 def _reduce(function, node, axes, keepdims):
@@ -209,7 +210,7 @@ def topk_val_op(nodeA, nodeB):
 
     nodeA: (..., n).  nodeB: (..., k), indices as topk_idx_op gives them.  Returns: (..., k), the dtype of A.
     """
-    places = nodeB.astype(jnp.int32)
+    places = cast_ids(nodeB)
     values = jnp.take_along_axis(nodeA, jnp.maximum(places, 0), axis=-1)
     return jnp.where(places < 0, 0, values)
 
