@@ -17,6 +17,10 @@ Dim = int | str | None
 Shape = tuple[Dim, ...]
 
 
+class OpenLengthError(OnnxExportError):
+    """An op needs the length of an axis that the model leaves open."""
+
+
 class Value:
     """One tensor of the ONNX graph.
 
@@ -45,13 +49,10 @@ class Value:
         return [int(axis) % self.rank for axis in listed]
 
     def dim(self, axis: int) -> int:
-        """The length of an axis.  Raises OnnxExportError where the model leaves it open."""
+        """The length of an axis.  Raises OpenLengthError where the model leaves it open."""
         length = self._known_shape()[axis]
         if not isinstance(length, int):
-            raise OnnxExportError(
-                f"axis {axis} of its input {list(self.shape)} must be of fixed length: run the Executor once before "
-                "the export, or name the lengths in input_shapes"
-            )
+            raise OpenLengthError(f"axis {axis} of its input {list(self.shape)} must be of fixed length")
         return length
 
     def _known_shape(self) -> Shape:
@@ -75,6 +76,7 @@ class Builder:
     are cast to the one JAX promotes them to.
 
     opset: the version of the default operator set.
+    result: the shape of what the exporter at work is to give, where it is known.
     """
 
     def __init__(self, opset: int):
@@ -82,6 +84,7 @@ class Builder:
         self.nodes: list[onnx.NodeProto] = []
         self.values: dict[str, Value] = {}
         self.initializers: dict[str, Value] = {}
+        self.result: Shape | None = None
         self._constants: dict[tuple[Any, ...], Value] = {}
 
     def __getattr__(self, operator: str) -> Callable[..., Any]:
@@ -106,7 +109,7 @@ class Builder:
         schema = operator_schema(operator, self.opset)
         operands, types = self._operands(schema, inputs)
         name = self.fresh(name or operator.lower())
-        names = [name, *(self.fresh(f"{name}_{formal.name}") for formal in schema.outputs[1:outputs])]
+        names = [name, *(self.fresh(f"{name}_{formal.name}") for formal in schema.outputs[1 : outputs or 1])]
         attributes = {key: value for key, value in attributes.items() if value is not None}
         used = [operand.name if operand else "" for operand in operands]
         while used and not used[-1]:
@@ -153,19 +156,33 @@ class Builder:
         """`value` in another dtype; itself where it has that one."""
         if value.dtype == np.dtype(dtype):
             return value
-        cast = self.Cast(value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-        cast.shape = value.shape
-        return cast
+        return self.shaped(self.Cast(value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype))), value.shape)
 
     def floats(self, value: Any) -> Any:
         """`value` as floats; itself where it is float or no Value."""
         whole = isinstance(value, Value) and not jnp.issubdtype(value.dtype, jnp.inexact)
         return self.cast(value, np.float32) if whole else value
 
+    @staticmethod
+    def float_dtype(value: Value) -> np.dtype:
+        """The dtype of `value`, or float32 where it holds integers."""
+        return value.dtype if jnp.issubdtype(value.dtype, jnp.inexact) else np.dtype(np.float32)
+
     def reshape(self, value: Value, shape: Iterable[int]) -> Value:
         """`value` in a shape in which one length may be -1, and 0 means none."""
         shape = [int(length) for length in shape]
         return self.Reshape(value, np.array(shape, np.int64), allowzero=1 if 0 in shape and self.opset >= 14 else None)
+
+    def reshape_like(self, value: Value, like: Value) -> Value:
+        """`value` in the shape of `like`, which has as many elements."""
+        known = like.shape is not None and sum(not isinstance(dim, int) for dim in like.shape) == 1
+        if known and 0 not in like.shape:
+            return self.reshape(value, [dim if isinstance(dim, int) else -1 for dim in like.shape])
+        return self.Reshape(value, self.shape_of(like))
+
+    def flat(self, value: Value) -> Value:
+        """The elements along one axis."""
+        return value if value.shape is not None and value.rank == 1 else self.reshape(value, [-1])
 
     def expand(self, value: Value, like: Value) -> Value:
         """`value` broadcast to the shape of `like`."""
@@ -178,6 +195,39 @@ class Builder:
         if value.static is not None:
             return self.constant(np.array(value.static, np.int64), hint="shape")
         return self.Shape(value)
+
+    def length(self, value: Value, axis: int, scalar: bool = False) -> Any:
+        """The length of an axis as int64, (1,) or a scalar: a number where it is fixed."""
+        dim = None if value.shape is None else value.shape[axis]
+        if isinstance(dim, int):
+            return dim if scalar else [dim]
+        return self.Gather(self.Shape(value), axis if scalar else [axis])
+
+    def iota(self, value: Value, axis: int) -> Value:
+        """0, 1, 2, ... along an axis of `value`, int64, (length,)."""
+        length = self.length(value, axis, scalar=True)
+        if isinstance(length, int):
+            return self.constant(np.arange(length), hint="iota")
+        return self.Range(self.constant(0), length, self.constant(1))
+
+    @staticmethod
+    def shaped(value: Value, shape: Shape | None) -> Value:
+        """`value`, of which the shape is known to be this."""
+        value.shape = shape
+        return value
+
+    def transpose(self, value: Value, perm: Sequence[int]) -> Value:
+        """`value` with its axes in another order."""
+        shape = None if value.shape is None else tuple(value.shape[axis] for axis in perm)
+        return self.shaped(self.Transpose(value, perm=list(perm)), shape)
+
+    def scaled(self, value: Value, factor: float) -> Value:
+        """`value` times a number; the shape stays."""
+        return self.shaped(self.Mul(value, float(factor)), value.shape)
+
+    def scalar_as_one(self, value: Value, rank: int) -> Value:
+        """Hetu's scalar: shape (1,) where `rank` axes are none."""
+        return value if rank else self.reshape(value, [1])
 
     def reduce(self, operator: str, value: Value, axes: Sequence[int] | None, keepdims: bool) -> Value:
         """A reduction over axes (None: all); they are an input or an attribute, as the opset has it."""

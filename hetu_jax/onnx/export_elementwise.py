@@ -34,8 +34,9 @@ def minus_byconst_op(g, node, const_val):
 
 @exporter
 def mul_byconst_op(g, node_A, const_val, const_updater, counter):
-    steps = 0 if counter is None else int(counter.array[0])
-    return g.Mul(node_A, float(const_updater(steps)) if steps else const_val)
+    if const_updater is not None:
+        g.refuse("its constant changes from step to step")
+    return g.Mul(node_A, const_val)
 
 
 @exporter

@@ -17,4 +17,17 @@ def avg_pool2d_op(g, node_A, kernel_H, kernel_W, padding, stride):
 
 @exporter
 def max_pool2d_op(g, node_A, kernel_H, kernel_W, padding, stride):
-    return g.MaxPool(node_A, **_windows(kernel_H, kernel_W, padding, stride))
+    return g.MaxPool(g.floats(node_A), **_windows(kernel_H, kernel_W, padding, stride))
+
+
+@exporter
+def interpolate_op(g, input, size, scale_factor, mode, align_corners):
+    target = list(g.result[2:]) if g.result else []
+    if not all(isinstance(side, int) for side in target) or not target:
+        g.refuse("the size of its result is unknown: pass size, or run the Executor once before the export")
+    axes = [2, 3] if g.opset >= 18 else None
+    if axes is None:
+        target = g.Concat(g.Slice(g.Shape(input), [0], [2]), g.constant(target, hint="sizes"), axis=0)
+    mapping = "align_corners" if align_corners else "half_pixel"
+    options = {"mode": "cubic", "cubic_coeff_a": -0.75, "coordinate_transformation_mode": mapping, "axes": axes}
+    return g.Resize(g.floats(input), None, None, target, **options)

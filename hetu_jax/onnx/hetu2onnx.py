@@ -15,7 +15,7 @@ from ..executor import Executor
 from ..gradients import Gradients
 from ..graph import Feed, Node, Variable, toposort
 from . import exporters, rewrite
-from .builder import Builder, Value
+from .builder import Builder, OpenLengthError, Value
 from .files import MAX_BYTES, save
 from .inputs import Inputs
 from .registry import EXPORTERS, call
@@ -79,19 +79,30 @@ def make_model(
     """
     inputs, outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
     _check_part_of_graph(executor, inputs, outputs)
-    names = {node: node.name for node in inputs} | dict(names or {})
-    seen = executor.config.seen_shapes
-    shapes = Inputs(
-        inputs, outputs, seen, _by_node(input_shapes, inputs), dynamic_batch, _by_node(dynamic_axes, inputs)
-    ).infer()
-    walk = _Walk(Builder(_opset(opset)), names, shapes)
-    graph_inputs = [walk.input(node) for node in inputs]
+    seen, given = executor.config.seen_shapes, _by_node(input_shapes, inputs)
+    shapes = Inputs(inputs, outputs, seen, given, dynamic_batch, _by_node(dynamic_axes, inputs))
+    names, opset = {node: node.name for node in inputs} | dict(names or {}), _opset(opset)
+    try:
+        walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer())
+    except OpenLengthError as error:
+        walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer_fixed(error))
+    return _assemble(walk, inputs, outputs, job_name, metadata or {})
+
+
+def _walked(
+    g: Builder, inputs: Sequence[Node], outputs: Sequence[Node], names: Mapping[Node, str], shapes: Mapping[Node, Any]
+) -> _Walk:
+    """The walk over the whole graph, done."""
+    walk = _Walk(g, names, shapes)
+    for node in inputs:
+        walk.input(node)
     walk.reserve(outputs)
     for node in toposort(outputs, walk.values):
         walk.visit(node)
-    graph_outputs = [walk.output(node) for node in outputs]
-    rewrite.simplify(walk.g, {value.name for value in graph_outputs})
-    return _assemble(walk.g, graph_inputs, graph_outputs, job_name, metadata or {})
+    for node in outputs:
+        walk.output(node)
+    rewrite.simplify(g, {walk.values[node].name for node in outputs})
+    return walk
 
 
 class _Walk:
@@ -102,7 +113,7 @@ class _Walk:
         self.values: dict[Node, Any] = {}
         self._outputs: dict[Node, str] = {}
 
-    def input(self, node: Node) -> Value:
+    def input(self, node: Node) -> None:
         known = self.shapes[node]
         self.values[node] = value = self.g.input(self.names[node], known.dtype, known.shape)
         if value.name != self.names[node] and node in self.names:
@@ -141,16 +152,14 @@ class _Walk:
         if node in self._outputs or own:
             self.g.rename(value, self._outputs.get(node) or self.g.fresh(own), start)
 
-    def output(self, node: Node) -> Value:
+    def output(self, node: Node) -> None:
+        """Gives the value of an output its name, behind an Identity where it is an input or a Variable."""
         value, name = self.values[node], self._outputs[node]
         if not isinstance(value, Value):
             raise OnnxExportError(f"{node.describe()} has several outputs: list its parts, node[0], node[1], ...")
-        if value.name == name:
-            return value
-        made = self.g.Identity(value)
-        made.shape = value.shape
-        self.g.rename(made, name, len(self.g.nodes) - 1)
-        return made
+        if value.name != name:
+            self.values[node] = made = self.g.shaped(self.g.Identity(value), value.shape)
+            self.g.rename(made, name, len(self.g.nodes) - 1)
 
     def _own_name(self, node: Node) -> str | None:
         """The name that the user gave the node, if any."""
@@ -170,10 +179,11 @@ class _Walk:
         function = EXPORTERS.get(node.op.__name__) if node.op else None
         if function is None:
             raise OnnxExportError(f"{node.describe()} has no ONNX form: {_reason(node)}")
+        self.g.result = getattr(self.shapes.get(node), "shape", None)
         try:
             return call(function, self.g, node.op, _replaced(node, self.values))
         except OnnxExportError as error:
-            raise OnnxExportError(f"{node.describe()} cannot be exported: {error}") from None
+            raise type(error)(f"{node.describe()} cannot be exported: {error}") from None
 
 
 def _replaced(node: Node, values: Mapping[Node, Any]) -> dict[str, Any]:
@@ -241,13 +251,14 @@ def _opset(opset: int | None) -> int:
 
 
 def _assemble(
-    g: Builder, inputs: Sequence[Value], outputs: Sequence[Value], job_name: str | None, metadata: Mapping[str, str]
+    walk: _Walk, inputs: Sequence[Node], outputs: Sequence[Node], job_name: str | None, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
+    g = walk.g
     graph = helper.make_graph(
         g.nodes,
         "hetu_jax",
-        [_info(value) for value in inputs],
-        [_info(value) for value in outputs],
+        [_info(walk.values[node]) for node in inputs],
+        [_info(walk.values[node]) for node in outputs],
         [numpy_helper.from_array(np.asarray(value.array), value.name) for value in g.initializers.values()],
         doc_string=job_name or "",
     )

@@ -45,9 +45,18 @@ class Inputs:
         try:
             return self._infer()
         except shapes.Fixed as fixed:
-            lengths = ", ".join(f"{name} = {length}" for name, length in self._symbols.fix().items())
-            warnings.warn(f"the model is exported for {lengths} only: {fixed.error}", stacklevel=2)
-            return self._infer()
+            return self.infer_fixed(fixed.error)
+
+    def infer_fixed(self, error: Exception) -> dict[Node, Any]:
+        """The same with nothing open, after a warning that gives the reason.
+
+        Raises the reason where the lengths were never seen.
+        """
+        if self._guessed:
+            raise OnnxExportError(f"{error}: run the Executor once before the export, or pass input_shapes") from None
+        lengths = ", ".join(f"{name} = {length}" for name, length in self._symbols.fix().items())
+        warnings.warn(f"the model is exported for {lengths} only: {error}", stacklevel=2)
+        return self._infer()
 
     def _infer(self) -> dict[Node, Any]:
         inner = [node for node in self.nodes if not isinstance(node, Variable | Feed)]
@@ -92,7 +101,7 @@ class Inputs:
         if self._batch and isinstance(node, Feed) and seen and self._is_batch(seen[0]):
             shape[0] = BATCH
         for axis, name in _axis_names(self._axes.get(node, ())).items():
-            shape[axis] = name
+            shape[axis] = name if seen[axis] else 0
         return Known(self._open(node, tuple(shape), seen), known.dtype)
 
     def _is_batch(self, length: Any) -> bool:

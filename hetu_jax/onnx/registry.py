@@ -43,9 +43,20 @@ def same(table: Mapping[str, str]) -> None:
         _register(name, _one_node(operator))
 
 
+def identity(name: str, parameter: str) -> None:
+    """Registers an op that, in inference, gives the node in `parameter` as it is."""
+
+    def export(g: Builder, **arguments: Any) -> Any:
+        return arguments[parameter]
+
+    if parameter not in own_parameters(OPS[name]):
+        raise ValueError(f"{name} has no parameter {parameter!r}")
+    _register(name, export)
+
+
 def _one_node(operator: str) -> Callable[..., Any]:
-    def export(g: Builder, *arguments: Any) -> Any:
-        return g.add(operator, arguments)
+    def export(g: Builder, **arguments: Any) -> Any:
+        return g.add(operator, list(arguments.values()))
 
     return export
 
@@ -58,7 +69,5 @@ def _register(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def call(function: Callable[..., Any], g: Builder, op: Op, arguments: Mapping[str, Any]) -> Any:
     """What an exporter makes of the arguments of a recorded call."""
-    signature = inspect.Signature([op.call_signature.parameters[name] for name in own_parameters(op)])
-    bound = inspect.BoundArguments(signature, dict(arguments))
-    bound.apply_defaults()
-    return function(g, *bound.args, **bound.kwargs)
+    parameters = op.call_signature.parameters
+    return function(g, **{name: arguments.get(name, parameters[name].default) for name in own_parameters(op)})

@@ -1,0 +1,146 @@
+"""Every op with an ONNX form, over the rows of `tests/cases`: valid models that compute what the op computes."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnx.reference
+import onnxruntime
+import pytest
+
+import hetu_jax.ops  # noqa: F401  registers every op
+from hetu_jax.errors import OnnxExportError
+from hetu_jax.executor import Executor
+from hetu_jax.graph import OPS, Variable, toposort
+from hetu_jax.onnx import exporters, hetu2onnx
+from hetu_jax.onnx.registry import EXPORTERS
+from hetu_jax.trace import Run, evaluate
+
+from .cases import CASES
+
+EXPORTED = [case for case in CASES if case.op not in exporters.NOT_EXPORTED and case.onnx is True]
+REFUSED = [case for case in CASES if case.op in EXPORTERS and case.onnx is not True]
+
+
+class Model:
+    """A case's node, its leaves as the inputs of a model, and that model."""
+
+    def __init__(self, case, count=None, opset=None):
+        self.outputs = jax.tree.leaves(case.build())
+        owned = {id(v) for root in self.outputs for v in root.writes if root.op and root.op.state is not None}
+        leaves = [n for n in toposort(self.outputs) if isinstance(n, Variable) and id(n) not in owned]
+        if not leaves:
+            leaves = [Variable("zero", np.zeros(1))]
+            self.outputs = [OPS["add_op"](root, leaves[0]) for root in self.outputs]
+        self.leaves, self.inputs = leaves, leaves[:count]
+        batch = next((leaf.shape[0] for leaf in leaves if leaf.shape), None)
+        self.batched = [leaf for leaf in leaves if leaf.shape and leaf.shape[0] == batch]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that the batch is fixed, where it must be
+            self.proto = hetu2onnx.make_model(
+                Executor(self.outputs),
+                self.inputs,
+                self.outputs,
+                dynamic_axes={leaf: {0: "N"} for leaf in self.batched if leaf in self.inputs},
+                opset=opset,
+            )
+
+    @property
+    def open(self):
+        """Whether the size of the batch stayed open."""
+        return any(dim.dim_param == "N" for i in self.proto.graph.input for dim in i.type.tensor_type.shape.dim[:1])
+
+    def values(self, times=1):
+        """The value of each leaf, with `times` as many rows where it is batched."""
+        return [
+            np.concatenate([np.asarray(leaf.value)] * times) if leaf in self.batched else np.asarray(leaf.value)
+            for leaf in self.leaves
+        ]
+
+    def expected(self, values):
+        env = dict(zip(self.leaves, map(jnp.asarray, values), strict=True))
+        env.update((n, n.value) for n in toposort(self.outputs) if isinstance(n, Variable) and n not in env)
+        return [np.asarray(value) for value in evaluate(self.outputs, env, Run(False, jax.random.key(0)))]
+
+    def feeds(self, values):
+        return {i.name: value for i, value in zip(self.proto.graph.input, values, strict=False)}
+
+    def check(self, run, values, rtol=1e-5):
+        results = run(None, self.feeds(values))
+        for result, wanted in zip(results, self.expected(values), strict=True):
+            result = np.asarray(result)
+            assert (result.dtype, result.shape) == (wanted.dtype, wanted.shape)
+            scale = max(1.0, np.max(np.abs(wanted), initial=0, where=np.isfinite(wanted)))
+            np.testing.assert_allclose(result, wanted, rtol, atol=2e-6 * scale)
+
+
+def _session(proto):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("case", EXPORTED, ids=str)
+def test_export(case):
+    """All leaves are inputs, the batch is open where it can be; the checker, the reference and the runtime agree."""
+    model = Model(case)
+    onnx.checker.check_model(model.proto, full_check=True)
+    onnx.shape_inference.infer_shapes(model.proto, strict_mode=True, data_prop=True)
+    values, rtol = model.values(), max(case.rtol, 1e-5)
+    with np.errstate(all="ignore"):
+        model.check(onnx.reference.ReferenceEvaluator(model.proto).run, values, rtol)
+    session = _session(model.proto)
+    model.check(session.run, values, rtol)
+    if model.open:
+        model.check(session.run, model.values(2), rtol)
+
+
+@pytest.mark.parametrize("case", [c for c in EXPORTED if len(jax.tree.leaves(c.args)) > 1], ids=str)
+def test_initializers(case):
+    """One input; the other leaves are stored in the model."""
+    model = Model(case, 1)
+    model.check(_session(model.proto).run, model.values(), max(case.rtol, 1e-5))
+
+
+@pytest.mark.parametrize("opset", [13, 14, 17, 18, 21])
+@pytest.mark.parametrize("op", sorted({case.op for case in EXPORTED}))
+def test_older_opsets(op, opset):
+    """The first row of every op at older opsets: it exports, or the error names the opset that it needs."""
+    case = next(case for case in EXPORTED if case.op == op)
+    try:
+        model = Model(case, opset=opset)
+    except OnnxExportError as error:
+        assert "export with opset=" in str(error)
+        return
+    onnx.checker.check_model(model.proto, full_check=True)
+    model.check(_session(model.proto).run, model.values(), max(case.rtol, 1e-5))
+
+
+def test_every_op_exports_or_says_why():
+    """No op is missing, and no reason is stale."""
+    reasons = set(exporters.NOT_EXPORTED)
+    assert set(OPS) - set(EXPORTERS) == reasons
+    assert all(reason.strip() for reason in exporters.NOT_EXPORTED.values())
+
+
+def test_every_exported_op_has_a_row():
+    """Nothing is exported unchecked."""
+    assert set(EXPORTERS) <= {case.op for case in EXPORTED}
+
+
+def test_exporters_stand_in_the_file_of_their_op():
+    """export_<family>.py holds the ops of ops/<family>.py."""
+    for name, function in EXPORTERS.items():
+        family = OPS[name].__module__.rpartition(".")[2]
+        if function.__module__ != "hetu_jax.onnx.registry" and OPS[name].__module__.startswith("hetu_jax.ops."):
+            assert function.__module__ == f"hetu_jax.onnx.export_{family}", name
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_refused_rows(case):
+    """Rows marked as not exportable are refused by the export or at run time, never computed wrongly."""
+    with pytest.raises((OnnxExportError, onnxruntime.capi.onnxruntime_pybind11_state.Fail)):
+        model = Model(case)
+        _session(model.proto).run(None, model.feeds(model.values()))
