@@ -1,5 +1,7 @@
 """Convolutions, NCHW, filters OIHW."""
 
+from numbers import Integral
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -13,11 +15,20 @@ def pair(value, what, least):
     Raises ValueError for anything else.
     """
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or any(int(v) != v or v < least for v in both):
+    if len(both) != 2 or not all(isinstance(v, Integral) and v >= least for v in both):
         raise ValueError(
             f"{what} must be an int or a pair (height, width) of ints, each at least {least}, not {value!r}"
         )
     return int(both[0]), int(both[1])
+
+
+def window_counts(sides, window, padding, stride):
+    """The numbers of windows down and across; raises ValueError where not even one fits."""
+    axes = zip(sides, window, padding, stride, strict=True)
+    counts = tuple((side + 2 * p - k) // s + 1 for side, k, p, s in axes)
+    if min(counts) < 1:
+        raise ValueError(f"a window of {window} does not fit into images of {sides} padded by {padding}")
+    return counts
 
 
 def need_rank(array, rank, what):
@@ -33,12 +44,14 @@ def _conv2d(node_A, node_B, padding, stride):
         raise ValueError(
             f"the input {node_A.shape} and the filter {node_B.shape} differ in their channels, axis 1 of both"
         )
+    padding, stride = pair(padding, "padding", 0), pair(stride, "stride", 1)
+    window_counts(node_A.shape[2:], node_B.shape[2:], padding, stride)
     dtype = jnp.result_type(node_A, node_B, float)
     return lax.conv_general_dilated(
         node_A.astype(dtype),
         node_B.astype(dtype),
-        window_strides=pair(stride, "stride", 1),
-        padding=[(p, p) for p in pair(padding, "padding", 0)],
+        window_strides=stride,
+        padding=[(p, p) for p in padding],
         dimension_numbers=("NCHW", "OIHW", "NCHW"),
     )
 

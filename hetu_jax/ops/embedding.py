@@ -6,11 +6,7 @@ import numpy as np
 
 from ..graph import Node, Placeholder, Variable, op
 from ..ndarray import ND_Sparse_Array
-
-
-def cast_ids(ids):
-    """Ids as int32, whatever kind of number they come as."""
-    return jnp.asarray(ids).astype(jnp.int32)
+from .index import cast_ids
 
 
 def rows(table, ids):

@@ -22,6 +22,8 @@ def one_hot_op(node, num_classes):
     num_classes: the length of the new axis.
     Returns: node.shape + (num_classes,), float32.
     """
+    if num_classes < 0:
+        raise ValueError(f"num_classes must not be negative, but is {num_classes}")
     dtype = jnp.promote_types(node.dtype, jnp.float32) if jnp.issubdtype(node.dtype, jnp.floating) else jnp.int32
     return (node.astype(dtype)[..., None] == jnp.arange(num_classes, dtype=dtype)).astype(jnp.float32)
 

@@ -7,7 +7,7 @@ import numpy as np
 from jax import lax
 
 from ..graph import op
-from .conv import need_rank, pair
+from .conv import need_rank, pair, window_counts
 
 _FEW = 4  # the longest window side for which shifted slices are always the cheaper form
 
@@ -17,10 +17,7 @@ def _checked(node_A, kernel_H, kernel_W, padding, stride):
     need_rank(node_A, 4, "the input (N, C, H, W)")
     kernel = pair((kernel_H, kernel_W), "(kernel_H, kernel_W)", 1)
     padding, stride = pair(padding, "padding", 0), pair(stride, "stride", 1)
-    sides = zip(node_A.shape[2:], kernel, padding, stride, strict=True)
-    counts = tuple((side + 2 * p - k) // s + 1 for side, k, p, s in sides)
-    if min(counts) < 1:
-        raise ValueError(f"a window of {kernel} does not fit into images of {node_A.shape[2:]} padded by {padding}")
+    counts = window_counts(node_A.shape[2:], kernel, padding, stride)
     return node_A.astype(jnp.result_type(node_A, float)), kernel, padding, stride, counts
 
 

@@ -77,7 +77,7 @@ def broadcast_shape_op(node_A, shape, add_axes=()):
 
 def _axis(axis, rank, what):
     if not -rank <= axis < rank:
-        raise ValueError(f"{what} has axis {axis}, but there are {rank}")
+        raise ValueError(f"{what} names axis {axis}, but there are {rank}")
     return int(axis) % rank
 
 
@@ -109,8 +109,12 @@ def split_op(node, axes, indices, splits):
     indices: which part of each is taken, from 0.
     Returns: the block, same dtype.
     """
+    axes, indices, splits = _ints(axes), _ints(indices), _ints(splits)
+    if not len(axes) == len(indices) == len(splits):
+        raise ValueError(f"axes {axes}, indices {indices} and splits {splits} must have one length")
     block = [slice(None)] * node.ndim
-    for axis, index, parts in zip(_ints(axes), _ints(indices), _ints(splits), strict=True):
+    for axis, index, parts in zip(axes, indices, splits, strict=True):
+        axis = _axis(axis, node.ndim, "axes")
         if not 0 <= index < parts:
             raise ValueError(f"split_op takes part {index} of {parts} along axis {axis}: it must be in [0, {parts})")
         length = node.shape[axis] // parts
@@ -180,8 +184,8 @@ def pad_op(node_A, paddings, mode="CONSTANT", constant_values=0):
     modes = {"CONSTANT": {"constant_values": constant_values}, "REFLECT": {}, "SYMMETRIC": {}}
     if mode not in modes:
         raise ValueError(f"pad_op knows the modes {', '.join(modes)}, not {mode!r}")
-    if len(paddings) > node_A.ndim:
-        raise ValueError(f"{len(paddings)} pairs of paddings for the {node_A.ndim} axes of shape {node_A.shape}")
+    if len(paddings) > node_A.ndim or any(np.shape(pair) != (2,) for pair in paddings):
+        raise ValueError(f"paddings must be at most {node_A.ndim} pairs [before, after], not {paddings!r}")
     widths = [(0, 0)] * (node_A.ndim - len(paddings)) + [tuple(pair) for pair in paddings]
     return jnp.pad(node_A, widths, mode.lower(), **modes[mode])
 
