@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..graph import Feed, op
-from .embedding import cast_ids, put_rows, rows
+from .embedding import put_rows, rows
+from .index import cast_ids
 
 
 @op

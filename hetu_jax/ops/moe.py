@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from ..graph import op
-from .embedding import cast_ids, rows
+from .embedding import rows
+from .index import cast_ids
 
 
 def _slots(indices, locations, capacity):

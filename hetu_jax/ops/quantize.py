@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import GraphError
 from ..graph import Variable, op
-from .embedding import cast_ids, mark_table, put_rows, rows
+from .embedding import mark_table, put_rows, rows
+from .index import cast_ids
 
 _DTYPES = {8: (np.uint8, np.int8), 16: (np.uint16, np.int16)}
 
