@@ -110,7 +110,7 @@ def write_rows(lookup, values, numbers, new, key):
     numbers: row numbers (n,); those outside the table are left out.  new: (n, width), float.
     """
     others = {name: value for name, value in values.items() if name not in ("embed", "indices")}
-    scale, origin = _GRIDS[lookup.__name__](numbers, **others)
+    scale, origin = GRIDS[lookup.__name__](numbers, **others)
     return _encoded_rows(values["embed"], numbers, new, scale, origin, key)
 
 
@@ -204,7 +204,7 @@ def alpt_embedding_lookup_op(embed, indices, scale, zero_point, digit):
     return _looked_up(embed, ids, _alpt_grid(ids, scale, zero_point, digit))
 
 
-_GRIDS = {
+GRIDS = {
     "unified_quantized_embedding_lookup_op": _unified_grid,
     "quantized_embedding_lookup_op": _row_grid,
     "alpt_embedding_lookup_op": _alpt_grid,
