@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import checkpoint, compilation_cache, random
+from . import checkpoint, compilation_cache, layout, random
 from .config import HetuConfig
 from .errors import FeedError, GraphError, NonFiniteError, suggest
 from .graph import Feed, Node, Placeholder, Variable, flatten, toposort
@@ -153,14 +153,14 @@ class Group:
         kept = tuple(variable for variable in self._variables if variable not in set(taken))
         fetches, feeds = self._fetches, self._feeds
         draws = any("key" in node.op.asks for node in self.topo_order if node.op)
-        positions = self.executor.positions
+        positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
 
         def step(taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
             leaves = dict(env)
-            run = Run(training, random.step_key(*draw) if draws else None, positions)
+            run = Run(training, random.step_key(*draw) if draws else None, positions, channels_last)
             # Updates first: they evaluate the forward pass under jax.vjp, and the other fetches then share it.
             evaluate(sorted(fetches, key=lambda node: not node.trains), env, run)
             new = {v: x for v, x in run.updates.items() if x is not leaves[v]} | {
@@ -168,7 +168,7 @@ class Group:
             }
             updated[:] = new
             held = {id(x) for x in [*leaves.values(), *new.values()]}
-            values = [_own(run.updates.get(node, env[node]), held) for node in fetches]
+            values = [_own(run.updates.get(node, layout.plain(env[node])), held) for node in fetches]
             return values, list(new.values()), _nan_flags(env, checked) if detect_nan else None
 
         return Step(jax.jit(step, donate_argnums=0), taken, kept, updated, draws, checked)

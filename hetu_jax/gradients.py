@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from .errors import GraphError
 from .graph import Feed, Node, Variable, flatten, op, toposort, user_site
+from .layout import plain
 from .trace import Env, Run, evaluate, is_float
 
 
@@ -78,7 +79,7 @@ class Gradients(Node):
         seeds = []
         for node, result, seed in zip(self.outputs, results, self.seeds, strict=True):
             _check_float(node, result)
-            seed = jnp.ones_like(result) if seed is None else jnp.broadcast_to(env[seed], result.shape)
+            seed = jnp.ones_like(result) if seed is None else jnp.broadcast_to(plain(env[seed]), result.shape)
             seeds.append(seed.astype(result.dtype))
         by_node = dict(zip(points, pullback(seeds)[0], strict=True))
         return [by_node[node] for node in self.wrt]

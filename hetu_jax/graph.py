@@ -21,7 +21,7 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 OPS: dict[str, Op] = {}
 
 _ids = itertools.count()
-_ASKED = ("key", "training")
+_ASKED = ("key", "training", "channel_axis")
 
 
 class Site(NamedTuple):
@@ -55,8 +55,8 @@ class Op:
     on_build: given the arguments of a call and a random key when an Executor over it is built, may replace the values
         of its Variables, which have them by then; called by every such Executor.
     node: the class of the nodes that calls record, `Node` unless given.
-    Keyword-only parameters of `fn` named `key` and `training` are filled in by the trace and are no part of the
-    signature.
+    Keyword-only parameters of `fn` named `key`, `training` and `channel_axis` (see `layout`) are filled in by the trace
+    and are no part of the signature.
     Raises ValueError when another op has the name.
     """
 
@@ -214,15 +214,21 @@ class Node:
 
         return abstract_value(self)
 
-    def evaluate(self, values: Sequence[Any], env: Any, run: Any) -> Any:
+    @property
+    def first_is_node(self) -> bool:
+        """Whether the first argument is a node, so that the first of `needs` is its value."""
+        return bool(self.inputs) and self._leaves[0] is self.inputs[0]
+
+    def evaluate(self, values: Sequence[Any], env: Any, run: Any, **given: Any) -> Any:
         """The value inside a traced step.
 
-        values: of `needs`.  env: all values so far.  run: the `trace.Run`, which supplies what ops ask for.
+        values: of `needs`.  env: all values so far.  run: the `trace.Run`, which supplies what ops ask for, except
+        for what is `given`.
         """
         remaining = iter(values)
         leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in self._leaves]
         arguments = dict(zip(self._names, jax.tree.unflatten(self._structure, leaves), strict=True))
-        arguments.update(run.asked(self))
+        arguments.update(run.asked(self), **given)
         call = inspect.BoundArguments(self.op.call_signature, arguments)
         return self.op.fn(*call.args, **call.kwargs)
 

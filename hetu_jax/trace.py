@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import layout
 from .errors import GraphError, OpError
 from .graph import Feed, Node, Variable, toposort
 
@@ -20,18 +21,25 @@ class Run:
 
     training: what ops that ask for `training` get.  key: the step's random key, or None where no op asks.
     positions: the place of each node that asks for a key, folded into it.
+    channels_last: whether feature maps travel as `layout.ChannelsLast`.
     probes: values to add to nodes, by node: the zeros that gradients are taken with respect to.
     updates: the new values of Variables, filled in by the walk.
     """
 
-    def __init__(self, training: bool, key: Any = None, positions: Mapping[Node, int] | None = None):
-        self.training, self.key, self.positions = training, key, positions or {}
+    def __init__(
+        self,
+        training: bool,
+        key: Any = None,
+        positions: Mapping[Node, int] | None = None,
+        channels_last: bool = False,
+    ):
+        self.training, self.key, self.positions, self.channels_last = training, key, positions or {}, channels_last
         self.probes: list[Mapping[Node, Any]] = []
         self.updates: dict[Variable, Any] = {}
 
     def fork(self, probes: Mapping[Node, Any] | None = None) -> Run:
         """The run of a walk inside this one, with further probes and updates of its own."""
-        inside = Run(self.training, self.key, self.positions)
+        inside = Run(self.training, self.key, self.positions, self.channels_last)
         inside.probes = [*self.probes, probes] if probes else self.probes
         inside.updates = dict(self.updates)
         return inside
@@ -47,7 +55,7 @@ class Run:
 
 
 def evaluate(nodes: Iterable[Node], env: Env, run: Run) -> list[Any]:
-    """The values of `nodes`; `env` has the leaves' and gets every value on the way.
+    """The values of `nodes`; `env` has the leaves' and gets every value on the way, perhaps channels-last.
 
     Raises GraphError for a leaf without a value, OpError when an op refuses its inputs.
     """
@@ -55,7 +63,7 @@ def evaluate(nodes: Iterable[Node], env: Env, run: Run) -> list[Any]:
     for node in toposort(nodes, env, lambda node: node.needs):
         if node not in env:  # a gradient evaluates the forward nodes under it, and leaves their values here
             env[node] = _value(node, env, run)
-    return [env[node] for node in nodes]
+    return [layout.plain(env[node]) for node in nodes]
 
 
 def _value(node: Node, env: Env, run: Run) -> Any:
@@ -65,7 +73,7 @@ def _value(node: Node, env: Env, run: Run) -> Any:
     values = [run.updates.get(n, env[n]) if n in node.writes else env[n] for n in node.needs]
     try:
         with jax.named_scope(node.name):
-            value = node.evaluate(values, env, run)
+            value = layout.evaluate(node, values, env, run) if run.channels_last else node.evaluate(values, env, run)
     except (GraphError, FloatingPointError):
         raise
     except Exception as error:
@@ -78,7 +86,7 @@ def _value(node: Node, env: Env, run: Run) -> Any:
         run.updates.update(zip(node.writes, written, strict=True))
     for probes in run.probes:
         if node in probes:
-            value = value + probes[node]
+            value = layout.plain(value) + probes[node]
     return value
 
 

@@ -37,51 +37,58 @@ def need_rank(array, rank, what):
         raise ValueError(f"{what} must have {rank} axes, not shape {array.shape}")
 
 
-def _conv2d(node_A, node_B, padding, stride):
+def rows_and_columns(channel_axis):
+    """The axes of images that count rows and columns, where the channels are on axis 1 or last."""
+    return (2, 3) if channel_axis == 1 else (1, 2)
+
+
+def _conv2d(node_A, node_B, padding, stride, channel_axis):
     need_rank(node_A, 4, "the input (N, C, H, W)")
     need_rank(node_B, 4, "the filter (O, C, kh, kw)")
-    if node_A.shape[1] != node_B.shape[1]:
+    if node_A.shape[channel_axis] != node_B.shape[1]:
         raise ValueError(
             f"the input {node_A.shape} and the filter {node_B.shape} differ in their channels, axis 1 of both"
         )
     padding, stride = pair(padding, "padding", 0), pair(stride, "stride", 1)
-    window_counts(node_A.shape[2:], node_B.shape[2:], padding, stride)
+    sides = [node_A.shape[axis] for axis in rows_and_columns(channel_axis)]
+    window_counts(sides, node_B.shape[2:], padding, stride)
+    layout = "NCHW" if channel_axis == 1 else "NHWC"
     dtype = jnp.result_type(node_A, node_B, float)
     return lax.conv_general_dilated(
         node_A.astype(dtype),
         node_B.astype(dtype),
         window_strides=stride,
         padding=[(p, p) for p in padding],
-        dimension_numbers=("NCHW", "OIHW", "NCHW"),
+        dimension_numbers=(layout, "OIHW", layout),
     )
 
 
-def _per_channel(vector, what):
-    """One number per channel, ready to broadcast against (N, C, H, W)."""
+def _per_channel(vector, what, channel_axis=1):
+    """One number per channel, ready to broadcast against images."""
     if vector.size != max(vector.shape, default=1):
         raise ValueError(f"{what} must have one element per channel, not shape {vector.shape}")
-    return vector.reshape(1, -1, 1, 1)
+    return vector.reshape((1, -1, 1, 1) if channel_axis == 1 else (1, 1, 1, -1))
 
 
 @op
-def conv2d_op(node_A, node_B, padding=0, stride=1):
+def conv2d_op(node_A, node_B, padding=0, stride=1, *, channel_axis=1):
     """Cross-correlation of images with filters: out[n, o, i, j] = sum of x[n, c, i s + a, j s + b] * f[o, c, a, b].
 
     node_A: (N, C, H, W), float.  node_B: filters (O, C, kh, kw), float.
     padding: zeros on each side; an int or a pair (height, width).  stride: likewise.  Padding comes before stride.
     Returns: (N, O, floor((H + 2 padding - kh) / stride) + 1, columns likewise), in the wider dtype of the two.
     """
-    return _conv2d(node_A, node_B, padding, stride)
+    return _conv2d(node_A, node_B, padding, stride, channel_axis)
 
 
 @op
-def conv2d_add_bias_op(node_A, node_B, bias, padding=0, stride=1):
+def conv2d_add_bias_op(node_A, node_B, bias, padding=0, stride=1, *, channel_axis=1):
     """`conv2d_op` plus one number per output channel.
 
     node_A: (N, C, H, W), float.  node_B: filters (O, C, kh, kw), float.  bias: (O,), float.
     padding, stride, Returns: as of `conv2d_op`.
     """
-    return _conv2d(node_A, node_B, padding, stride) + _per_channel(bias, "bias")
+    return _conv2d(node_A, node_B, padding, stride, channel_axis) + _per_channel(bias, "bias", channel_axis)
 
 
 @op

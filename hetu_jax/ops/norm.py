@@ -41,7 +41,9 @@ def _running_statistics(arguments):
 
 
 @op(state=_running_statistics, writes=("running_mean", "running_var"))
-def batch_normalization_op(node_in, bn_scale, bn_bias, momentum=0.1, eps=1e-5, *, running_mean, running_var, training):
+def batch_normalization_op(
+    node_in, bn_scale, bn_bias, momentum=0.1, eps=1e-5, *, running_mean, running_var, training, channel_axis=1
+):
     """scale * (x - mean) / sqrt(var + eps) + bias for each channel, axis 1, over all other axes.
 
     node_in: (N, C) or (N, C, ...), float.  bn_scale, bn_bias: C elements in any shape.
@@ -51,11 +53,11 @@ def batch_normalization_op(node_in, bn_scale, bn_bias, momentum=0.1, eps=1e-5, *
     keep, move (the variance by the unbiased one); in inference they are the running ones, which start as 0 and 1.
     Returns: the shape of node_in, in the widest of the dtypes.
     """
-    shape = _channel_shape(node_in, bn_scale, bn_bias)
+    shape = _channel_shape(node_in, bn_scale, bn_bias, channel_axis)
     dtype, wide = _wide(node_in, bn_scale, bn_bias)
     x, running = node_in.astype(wide), (running_mean, running_var)
     if training:
-        axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+        axes = tuple(axis for axis in range(x.ndim) if axis != channel_axis % x.ndim)
         mean, variance = _moments(x, axes)
         count = math.prod(x.shape[axis] for axis in axes)
         batch = mean, variance * (count / max(count - 1, 1))
@@ -66,17 +68,17 @@ def batch_normalization_op(node_in, bn_scale, bn_bias, momentum=0.1, eps=1e-5, *
     return ((x - mean) * factor + bn_bias.reshape(shape)).astype(dtype), *running
 
 
-def _channel_shape(node_in, bn_scale, bn_bias):
+def _channel_shape(node_in, bn_scale, bn_bias, channel_axis):
     """The shape in which one number per channel broadcasts."""
     if node_in.ndim < 2:
         raise ValueError(f"batch normalisation needs at least the axes (N, C), not shape {node_in.shape}")
-    channels = node_in.shape[1]
+    channels = node_in.shape[channel_axis]
     if bn_scale.size != channels or bn_bias.size != channels:
         raise ValueError(
-            f"the input {node_in.shape} has {channels} channels on axis 1; "
+            f"the input {node_in.shape} has {channels} channels; "
             f"scale {bn_scale.shape} and bias {bn_bias.shape} must have as many elements"
         )
-    return (1, channels) + (1,) * (node_in.ndim - 2)
+    return tuple(channels if axis == channel_axis % node_in.ndim else 1 for axis in range(node_in.ndim))
 
 
 def _moved(old, batch, momentum):

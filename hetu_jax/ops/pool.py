@@ -7,30 +7,33 @@ import numpy as np
 from jax import lax
 
 from ..graph import op
-from .conv import need_rank, pair, window_counts
+from .conv import need_rank, pair, rows_and_columns, window_counts
 
 _FEW = 4  # the longest window side for which shifted slices are always the cheaper form
 
 
-def _checked(node_A, kernel_H, kernel_W, padding, stride):
+def _checked(node_A, kernel_H, kernel_W, padding, stride, channel_axis):
     """The images as floats; window, padding, stride and numbers of windows as pairs (down, across)."""
     need_rank(node_A, 4, "the input (N, C, H, W)")
     kernel = pair((kernel_H, kernel_W), "(kernel_H, kernel_W)", 1)
     padding, stride = pair(padding, "padding", 0), pair(stride, "stride", 1)
-    counts = window_counts(node_A.shape[2:], kernel, padding, stride)
+    sides = [node_A.shape[axis] for axis in rows_and_columns(channel_axis)]
+    counts = window_counts(sides, kernel, padding, stride)
     return node_A.astype(jnp.result_type(node_A, float)), kernel, padding, stride, counts
 
 
-def _slide(images, kernel, padding, stride, counts, identity, combine):
+def _slide(images, kernel, padding, stride, counts, identity, combine, channel_axis):
     """`combine` over windows, first along the columns and then along the rows.
 
     XLA differentiates slices of phases (every stride-th row) many times faster than it does reduce_window.
     """
     whole = [(n + (k - 1) // s) * s for n, k, s in zip(counts, kernel, stride, strict=True)]
-    pads = [(p, w - p - side, 0) for w, p, side in zip(whole, padding, images.shape[2:], strict=True)]
-    images = lax.pad(images, np.array(identity, images.dtype), [(0, 0, 0), (0, 0, 0), *pads])
-    for axis in (1, 0):
-        images = _combine_along(images, 2 + axis, kernel[axis], stride[axis], counts[axis], combine)
+    axes, pads = rows_and_columns(channel_axis), [(0, 0, 0)] * 4
+    for axis, length, before in zip(axes, whole, padding, strict=True):
+        pads[axis] = (before, length - before - images.shape[axis], 0)
+    images = lax.pad(images, np.array(identity, images.dtype), pads)
+    for i in (1, 0):
+        images = _combine_along(images, axes[i], kernel[i], stride[i], counts[i], combine)
     return images
 
 
@@ -52,39 +55,43 @@ def _first_max(a, b):
 
 
 @op
-def avg_pool2d_op(node_A, kernel_H, kernel_W, padding, stride):
+def avg_pool2d_op(node_A, kernel_H, kernel_W, padding, stride, *, channel_axis=1):
     """Mean over windows, in which the zeros of the padding count.
 
     node_A: (N, C, H, W), float.  kernel_H, kernel_W: the window.
     padding: zeros on each side; an int or a pair (height, width).  stride: likewise.  Padding comes before stride.
     Returns: (N, C, floor((H + 2 padding - kernel_H) / stride) + 1, columns likewise), same dtype.
     """
-    images, kernel, padding, stride, counts = _checked(node_A, kernel_H, kernel_W, padding, stride)
+    images, kernel, padding, stride, counts = _checked(node_A, kernel_H, kernel_W, padding, stride, channel_axis)
     if kernel == stride and padding == (0, 0) and max(kernel) > _FEW:
-        return _mean_of_tiles(images, kernel, counts)
-    return _slide(images, kernel, padding, stride, counts, 0, lax.add) / (kernel_H * kernel_W)
+        return _mean_of_tiles(images, kernel, counts, channel_axis)
+    return _slide(images, kernel, padding, stride, counts, 0, lax.add, channel_axis) / (kernel_H * kernel_W)
 
 
-def _mean_of_tiles(images, kernel, counts):
+def _mean_of_tiles(images, kernel, counts, channel_axis):
     """The mean of windows that neither overlap nor leave gaps."""
-    (height, width), (rows, columns) = kernel, counts
-    tiles = images[:, :, : rows * height, : columns * width]
-    return tiles.reshape(*images.shape[:2], rows, height, columns, width).mean((3, 5))
+    first, second = rows_and_columns(channel_axis)
+    for axis, count, side in ((second, counts[1], kernel[1]), (first, counts[0], kernel[0])):
+        images = lax.slice_in_dim(images, 0, count * side, axis=axis)
+        images = images.reshape(*images.shape[:axis], count, side, *images.shape[axis + 1 :])
+    return images.mean((first + 1, second + 2))
 
 
 @op
-def max_pool2d_op(node_A, kernel_H, kernel_W, padding, stride):
+def max_pool2d_op(node_A, kernel_H, kernel_W, padding, stride, *, channel_axis=1):
     """Maximum over windows, to which the padding never contributes; the first maximum of a window takes the gradient.
 
     node_A: (N, C, H, W), float.  kernel_H, kernel_W: the window.
     padding: on each side; an int or a pair (height, width).  stride: likewise.  Padding comes before stride.
     Returns: (N, C, floor((H + 2 padding - kernel_H) / stride) + 1, columns likewise), same dtype.
     """
-    images, kernel, padding, stride, counts = _checked(node_A, kernel_H, kernel_W, padding, stride)
+    images, kernel, padding, stride, counts = _checked(node_A, kernel_H, kernel_W, padding, stride, channel_axis)
     if max(kernel) <= _FEW:
-        return _slide(images, kernel, padding, stride, counts, -np.inf, _first_max)
-    pads = [(0, 0), (0, 0), *((p, p) for p in padding)]
-    return lax.reduce_window(images, np.array(-np.inf, images.dtype), lax.max, (1, 1, *kernel), (1, 1, *stride), pads)
+        return _slide(images, kernel, padding, stride, counts, -np.inf, _first_max, channel_axis)
+    window, strides, pads = [1] * 4, [1] * 4, [(0, 0)] * 4
+    for i, axis in enumerate(rows_and_columns(channel_axis)):
+        window[axis], strides[axis], pads[axis] = kernel[i], stride[i], (padding[i], padding[i])
+    return lax.reduce_window(images, np.array(-np.inf, images.dtype), lax.max, window, strides, pads)
 
 
 @op
