@@ -26,6 +26,14 @@ class UnsafeFileError(CheckpointError):
     """A file from outside holds more than data."""
 
 
+class DataNotFoundError(FileNotFoundError):
+    """A data set is in none of the places where it is looked for, and could not be downloaded."""
+
+
+class DataFileError(ValueError):
+    """A file of a data set is damaged, or another than it should be."""
+
+
 class OnnxExportError(ValueError):
     """A graph, or a part of it, has no ONNX form."""
 

@@ -1,0 +1,1 @@
+"""What Hetu's example scripts import from beside themselves as `models`."""
