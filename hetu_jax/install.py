@@ -84,9 +84,11 @@ class _Alias(MetaPathFinder, Loader):
         return importlib.util.spec_from_loader(name, self)
 
     def real_name(self, name: str) -> str | None:
-        """The module of this package behind one of Hetu's names."""
-        parent, dot, rest = name.partition(".")
-        return MODULES.get(name) or (f"{PACKAGE}.{rest}" if parent == "hetu" and dot else None)
+        """The module of this package behind one of Hetu's names, or behind a submodule of a module handed out."""
+        parent, _, child = name.rpartition(".")
+        above = getattr(sys.modules.get(parent), "__name__", parent)
+        aliased = above != parent and above.partition(".")[0] == PACKAGE
+        return MODULES.get(name) or (f"{above}.{child}" if aliased else None)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module itself, imported under its own name."""
