@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
@@ -18,8 +17,10 @@ from . import dataloader as dl
 from . import gpu_ops as ad
 from . import initializers as init
 from . import optimizer
+from .data import Pair, convert_to_one_hot, find_mnist, mnist_subset
+from .data_files import places
+from .errors import DataFileError, DataNotFoundError
 from .graph import Node, Variable
-from .models.load_data import convert_to_one_hot, load_mnist_data
 from .ndarray import NDArray
 from .onnx import hetu2onnx
 
@@ -108,16 +109,15 @@ class Bar:
     images: how many there are in all epochs together.
     """
 
-    def __init__(self, console: Console, images: int):
+    def __init__(self, images: int):
         self.progress = Progress(
             "{task.description}",
             BarColumn(),
             ImagesPerSecond(),
             TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
             transient=True,
         )
+        self.progress.disable = not self.progress.console.is_terminal
         self.task = self.progress.add_task("compiling", total=images)
 
     def advance(self, images: int, loss: NDArray | None) -> None:
@@ -139,7 +139,7 @@ class History:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8, 3.5), layout="constrained")
-        epochs = range(1, len(self.losses) + 1)
+        epochs = range(len(self.losses))
         curves = [("training loss", self.losses), ("validation accuracy", self.accuracies)]
         for axes, (title, values) in zip(figure.subplots(1, 2), curves, strict=True):
             axes.plot(epochs, values, marker="o")
@@ -166,44 +166,68 @@ def export(model: Model, images: np.ndarray, path: Path) -> tuple[float, float]:
     return float(np.abs(found - expected).max()), float(np.abs(expected).max())
 
 
-def train(training: Training, epochs: int, console: Console) -> History:
+def find_data(path: Path | None) -> tuple[tuple[Pair, Pair, Pair], str]:
+    """The images and labels, and in words where they are from.
+
+    path: mnist.pkl.gz or a folder; None searches the usual places and falls back on what comes with the package.
+    Raises DataNotFoundError when there is no MNIST at the path, DataFileError for a damaged file.
+    """
+    searched = [path] if path else [Path(), *places("mnist")]
+    for place in searched:
+        sets = find_mnist(place) if place.exists() else None
+        if sets is not None:
+            return sets, f"MNIST from {place.resolve()}"
+    if path:
+        raise DataNotFoundError(f"there is no mnist.pkl.gz and there are no IDX files of MNIST at {path}")
+    missing = " and ".join(str(place.resolve()) for place in searched)
+    words = f"the bundled subset of MNIST (there is no MNIST in {missing}; --data PATH names another place)"
+    return mnist_subset(onehot=False), words
+
+
+def train(training: Training, epochs: int) -> History:
     """Trains for some epochs and prints the documentation's two lines for each."""
-    history, bar = History(), Bar(console, epochs * training.images)
+    history, bar = History(), Bar(epochs * training.images)
     with bar.progress:
         for epoch in range(epochs):
-            console.print(f"Epoch {epoch}")
+            print(f"Epoch {epoch}")
             history.losses.append(training.epoch(bar))
             history.accuracies.append(training.accuracy())
-            console.print(f"Loss = {history.losses[-1]:f}\tValidation accuracy = {history.accuracies[-1]:f}")
+            print(f"Loss = {history.losses[-1]:f}\tValidation accuracy = {history.accuracies[-1]:f}", flush=True)
     return history
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line.  arguments: what follows `quickstart`.  Returns the exit status."""
-    options = _parser().parse_args(arguments)
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    train_set, valid_set, _ = load_mnist_data(options.data)
-    console.print(f"Training on {len(train_set[0])} images, validating on {len(valid_set[0])}.")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        (train_set, valid_set, _), words = find_data(options.data)
+    except (DataNotFoundError, DataFileError) as error:
+        parser.error(str(error))
+    if options.batch_size > len(valid_set[0]):
+        parser.error(f"--batch-size {options.batch_size} is more than the {len(valid_set[0])} validation images")
+    print(f"Data: {words}")
+    print(f"Training on {len(train_set[0]):,} images, validating on {len(valid_set[0]):,}.", flush=True)
     model = Model.initial()
-    history = train(Training(model, (train_set, valid_set), options), options.epochs, console)
+    history = train(Training(model, (train_set, valid_set), options), options.epochs)
     options.output.mkdir(parents=True, exist_ok=True)
-    return _hand_over(model, history, valid_set[0][: options.batch_size], options.output, console)
+    return _hand_over(model, history, valid_set[0][: options.batch_size], options.output.resolve())
 
 
-def _hand_over(model: Model, history: History, images: np.ndarray, output: Path, console: Console) -> int:
+def _hand_over(model: Model, history: History, images: np.ndarray, output: Path) -> int:
     """Writes the results and says where they are; 1 where ONNX Runtime disagrees."""
     if importlib.util.find_spec("matplotlib"):
         history.plot(output / "training.png")
-        console.print(f"Plot: {output / 'training.png'}")
+        print(f"Plot: {output / 'training.png'}")
     else:
-        console.print("Plot: none, since matplotlib is missing: pip install matplotlib")
+        print("Plot: none, since matplotlib is missing: pip install matplotlib")
     path = output / "hetu_cnn_model.onnx"
     difference, largest = export(model, images, path)
-    console.print(f"ONNX: {path}")
-    console.print(f"ONNX Runtime: scores up to {largest:.1f} differ by at most {difference:.1e}")
+    print(f"ONNX: {path}")
+    print(f"ONNX Runtime: scores up to {largest:.1f} differ by at most {difference:.1e}")
     if difference <= TOLERANCE * largest:
         return 0
-    console.print(f"ONNX Runtime: that is more than {TOLERANCE:.0e} of them: the exported model is wrong")
+    print(f"ONNX Runtime: that is more than {TOLERANCE:.0e} of them: the exported model is wrong")
     return 1
 
 
@@ -214,9 +238,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--epochs", type=_positive, default=10, help="passes over the training images")
-    parser.add_argument("--data", metavar="PATH", help="mnist.pkl.gz, or a folder with MNIST's four files")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="mnist.pkl.gz, or a folder with MNIST's four files")
     parser.add_argument("--batch-size", type=_positive, default=128, help="images in one step")
-    parser.add_argument("--learning-rate", type=float, default=0.01, help="of plain SGD")
+    parser.add_argument("--learning-rate", type=_rate, default=0.01, help="of plain SGD")
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("quickstart_output"), help="for the results")
     parser.add_argument("--seed", type=int, default=0, help="of the initial parameters")
     return parser
@@ -226,4 +250,11 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no positive number")
     return value
