@@ -17,6 +17,7 @@ from .cases import CASES, Case
 
 PROBES = 48  # elements of an argument that are moved for finite differences
 STEP = 1e-5
+QUICK = {"xla_backend_optimization_level": 0}  # for steps that run a few times only, compiling is what takes long
 
 
 def _dtypes(case: Case, count: int = 1) -> list[np.dtype]:
@@ -125,7 +126,8 @@ def test_shape(case):
         assert node.dtype == value.dtype
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+# One row for each op and mode: without jit, each step of an op is compiled by itself, which takes long.
+@pytest.mark.parametrize("case", {(case.op, case.training): case for case in reversed(CASES)}.values(), ids=str)
 def test_eager(case):
     """The plain function gives on arrays what it gives compiled."""
     traced = Traced(case)
@@ -158,7 +160,7 @@ def test_gradient(case):
         shapes = jax.eval_shape(lambda p: traced(p, wide=True), points)
         assert all(s.dtype == np.float64 for s in shapes), f"float64 inputs give {[str(s.dtype) for s in shapes]}"
         cotangents = [np.random.default_rng(5).uniform(-1, 1, s.shape) for s in shapes]
-        weighted = jax.jit(jax.value_and_grad(_weighted(traced, cotangents), has_aux=True))
+        weighted = jax.jit(jax.value_and_grad(_weighted(traced, cotangents), has_aux=True), compiler_options=QUICK)
         (_, values), gradients = weighted(points)
         gradients = [gradients[i] for i in points]
         if case.reference is not None:
