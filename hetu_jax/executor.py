@@ -152,7 +152,7 @@ class Group:
         taken = self._written if training and not detect_nan else ()
         kept = tuple(variable for variable in self._variables if variable not in set(taken))
         fetches, feeds = self._fetches, self._feeds
-        draws = any("key" in node.op.asks for node in self.topo_order if node.op)
+        draws = any(node.draws for node in self.topo_order)
         positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
 
         def step(taken_values, kept_values, arrays, draw):

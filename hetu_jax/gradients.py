@@ -16,7 +16,7 @@ from .trace import Env, Run, evaluate, is_float
 
 
 @op
-def item_op(node, index):
+def item_op(node: Any, index: Any) -> Any:
     """node[index]: one output of a node that has several, or NumPy indexing of an array.
 
     node: a list of values, or an array of any shape.  index: int, slice, or a tuple of those.
@@ -51,7 +51,7 @@ class Gradients(Node):
     def op_type(self) -> str:
         return "Gradients"
 
-    def evaluate(self, values: Sequence[Any], env: Env, run: Run) -> list[jax.Array]:
+    def evaluate(self, values: Sequence[Any], env: Env, run: Run, **given: Any) -> list[jax.Array]:
         leaves = {node: env[node] for node in self._leaves_below}
         points = {node: leaves[node] for node in self.wrt if node in leaves}
         inner = [node for node in dict.fromkeys(self.wrt) if node not in leaves]

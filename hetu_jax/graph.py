@@ -164,6 +164,11 @@ class Node:
         self.inputs: list[Node] = [leaf for leaf in self._leaves if isinstance(leaf, Node)]
 
     @property
+    def draws(self) -> bool:
+        """Whether evaluating it takes a random key."""
+        return self.op is not None and "key" in self.op.asks
+
+    @property
     def needs(self) -> list[Node]:
         """The nodes whose values `compute` reads; `inputs` unless the node walks the graph by itself."""
         return self.inputs
@@ -314,7 +319,7 @@ class Variable(Node):
     name: for people and checkpoints; need not be unique.
     value: anything that NumPy makes an array of, an NDArray, or a sparse array; cast to `dtype` and copied.
     initializer: an object of `hetu_jax.initializers` with a `shape`; gives the value when an Executor is built.
-    trainable: whether `minimize` updates it.
+    trainable: whether `minimize` updates it; a sparse value never is.
     dtype: of the stored value; 64-bit dtypes are stored in 32 bits, as Hetu does.
     ctx: the device; None means the Executor's.
     Without value and initializer the call returns a `Placeholder`, to be fed at each run.
@@ -343,6 +348,7 @@ class Variable(Node):
         self.trainable, self.initializer, self.is_embed, self.reshaped = bool(trainable), initializer, False, False
         self._dtype = storage_dtype(dtype)
         self._value = None if value is None else stored(value, self._dtype, f"the value of Variable {name!r}")
+        self.trainable &= not isinstance(self._value, ND_Sparse_Array)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         """A second Variable that starts from the same value."""

@@ -370,10 +370,12 @@ class ND_Sparse_Array:
         self.data, self.row, self.col = jnp.asarray(source.data), jnp.asarray(source.row), jnp.asarray(source.col)
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """For JAX: the arrays, and what is static."""
         return (self.data, self.row, self.col), (self.nrow, self.ncol, self.form, self.ctx)
 
     @classmethod
     def tree_unflatten(cls, static: tuple[Any, ...], children: tuple[Any, ...]) -> ND_Sparse_Array:
+        """For JAX: from the arrays, and what is static."""
         matrix = object.__new__(cls)
         matrix.nrow, matrix.ncol, matrix.form, matrix.ctx = static
         matrix.data, matrix.row, matrix.col = children

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,142 +12,11 @@ import numpy as np
 import optax
 
 from .errors import GraphError
-from .gradients import Gradients
-from .graph import Feed, Node, Variable, flatten, toposort, user_site
+from .graph import Node, Variable, flatten, user_site
 from .initializers import ConstantInit
 from .lr_scheduler import FixedScheduler
-from .trace import Env, Run
-
-
-class LearningRate(Feed):
-    """The rate of a schedule, read at each run.
-
-    schedule: an object of `lr_scheduler` with `get()`.
-    """
-
-    def __init__(self, schedule: Any):
-        super().__init__("learning_rate")
-        self.schedule, self._rate = schedule, None
-
-    def pull(self, group: str, advance: bool) -> tuple[None, tuple[Any, ...]]:
-        rate = self.schedule.get()
-        if rate != self._rate:
-            self._rate, self._array = rate, jnp.float32(rate)
-        return None, (self._array,)
-
-    def _abstract(self) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((), jnp.float32)
-
-
-class Rows(NamedTuple):
-    """The touched rows of a table, each once: their numbers, and the sums of the gradients that reached them."""
-
-    numbers: jax.Array
-    gradient: jax.Array
-
-
-def touched_rows(indices: Sequence[jax.Array], gradients: Sequence[jax.Array], height: int) -> Rows:
-    """The rows that lookups touched.
-
-    indices: one array of any shape S a lookup.  gradients: S + (width,) for each.  height: the table's rows.
-    Returns: ascending numbers, one a looked-up id, padded with `height` (as are ids outside the table), and gradients.
-    """
-    width = gradients[0].shape[-1]
-    ids = jnp.concatenate([i.reshape(-1).astype(jnp.int32) for i in indices])
-    inside = (ids >= 0) & (ids < height)
-    ids = jnp.where(inside, ids, height)
-    numbers, inverse = jnp.unique(ids, return_inverse=True, size=ids.size, fill_value=height)
-    values = jnp.concatenate([g.reshape(-1, width) for g in gradients]) * inside[:, None]
-    return Rows(numbers, jnp.zeros_like(values).at[inverse.reshape(-1)].add(values))
-
-
-class OptimizerOp(Node):
-    """The update of all parameters of one `minimize`: it has no value, and writes the parameters and their slots.
-
-    It is also the list of itself, as 2023 scripts expect of `minimize`: `[loss] + train_op`, `*train_op`.
-    """
-
-    trains = True
-
-    def __init__(self, optimizer: Optimizer, loss: Sequence[Node], params: Sequence[Variable]):
-        super().__init__(None, {}, name=f"Optimizer_{optimizer.name}")
-        self.optimizer, self.params = optimizer, list(params)
-        lookups = _sparse_lookups(loss, params) if optimizer.sparse else {}
-        dense = [p for p in params if p not in lookups]
-        reads = [node for nodes in lookups.values() for node in nodes]
-        self._gradients = Gradients(loss, [*dense, *reads], [None] * len(loss))
-        self._dense, self._lookups = dense, lookups
-        self.params = [*dense, *lookups]
-        self._structure, self.slots = optimizer.make_slots(self.params)
-        self._rate = optimizer.rate
-        self._indices = {node: node.bound["index"] for node in reads}
-        self.writes = (*self.params, *self.slots)
-        self.inputs = list(dict.fromkeys([*self.writes, self._gradients, *self._indices.values(), self._rate]))
-
-    def evaluate(self, values: Sequence[Any], env: Env, run: Run) -> tuple[Any, ...]:
-        at = dict(zip(self.inputs, values, strict=True))
-        by_node = dict(zip(self._gradients.wrt, at[self._gradients], strict=True))
-        rows = {
-            table: touched_rows([at[self._indices[n]] for n in reads], [by_node[n] for n in reads], table.shape[0])
-            for table, reads in self._lookups.items()
-        }
-        take = [_taker(rows.get(p)) for p in self.params]
-        params = [t(at[p]) for t, p in zip(take, self.params, strict=True)]
-        grads = [rows[p].gradient if p in rows else by_node[p] for p in self.params]
-        slots = [at[s] if s.of is None else take[s.of](at[s]) for s in self.slots]
-        state = jax.tree.unflatten(self._structure, slots)
-        updates, state = self.optimizer.transform(at[self._rate]).update(grads, state, params)
-        new = [
-            _put(rows.get(p), at[p], (old + step).astype(old.dtype))
-            for p, old, step in zip(self.params, params, updates, strict=True)
-        ]
-        new_slots = [
-            _put(None if s.of is None else rows.get(self.params[s.of]), at[s], value)
-            for s, value in zip(self.slots, jax.tree.leaves(state), strict=True)
-        ]
-        return None, *new, *new_slots
-
-    @property
-    def op_type(self) -> str:
-        return "OptimizerOp"
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter([self])
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: Any) -> Any:
-        return [self][index]
-
-    def __add__(self, other: Any) -> Any:
-        return [self, *other] if isinstance(other, list | OptimizerOp) else NotImplemented
-
-    def __radd__(self, other: Any) -> Any:
-        return [*other, self] if isinstance(other, list) else NotImplemented
-
-
-def _taker(rows: Rows | None) -> Callable[[jax.Array], jax.Array]:
-    """What the update reads of an array: the touched rows, or all of it."""
-    return (lambda x: x) if rows is None else lambda x: x.at[rows.numbers].get(mode="fill", fill_value=0)
-
-
-def _put(rows: Rows | None, old: jax.Array, new: jax.Array) -> jax.Array:
-    """`old` with the touched rows replaced, or all of it."""
-    return new if rows is None else old.at[rows.numbers].set(new, mode="drop")
-
-
-def _sparse_lookups(loss: Sequence[Node], params: Sequence[Variable]) -> dict[Variable, list[Node]]:
-    """The tables among `params` that only lookups read, with those lookups."""
-    readers: dict[Node, list[Node]] = {}
-    for node in toposort(loss):
-        for below in node.inputs:
-            readers.setdefault(below, []).append(node)
-    return {p: readers[p] for p in params if readers.get(p) and all(_looks_up(n, p) for n in readers[p])}
-
-
-def _looks_up(node: Node, table: Variable) -> bool:
-    return node.op is not None and node.op.__name__ == "embedding_lookup_op" and node.bound["embedding"] is table
+from .trace import is_float
+from .update import LearningRate, OptimizerOp
 
 
 class Slot(Variable):
@@ -202,7 +71,9 @@ class Optimizer:
 
     def make_slots(self, params: Sequence[Variable]) -> tuple[Any, list[Slot]]:
         """The structure of the transformation's state over `params`, and a Variable for each of its arrays."""
-        structs = [jax.ShapeDtypeStruct(p.shape, p.dtype) for p in params]
+        # A quantised table is codes, but its slots are of its rows' numbers.
+        dtypes = [p.dtype if jnp.issubdtype(p.dtype, jnp.floating) else jnp.float32 for p in params]
+        structs = [jax.ShapeDtypeStruct(p.shape, dtype) for p, dtype in zip(params, dtypes, strict=True)]
         state = jax.eval_shape(lambda p: self.transform(jnp.float32(0)).init(p), structs)
         leaves, structure = jax.tree_util.tree_flatten_with_path(state)
         return structure, [self._slot(path, leaf, params) for path, leaf in leaves]
@@ -222,7 +93,10 @@ class Optimizer:
 
     @staticmethod
     def get_var_list(loss: Node | Sequence[Node]) -> list[Variable]:
-        """The trainable Variables below a loss, depth first, in the order in which they are met from above."""
+        """The trainable Variables below a loss, depth first, in the order in which they are met from above.
+
+        Of those that are not float, which have no gradient, only quantised embedding tables count.
+        """
         found: dict[Node, None] = {}
         stack = list(flatten([loss]))[::-1]
         while stack:
@@ -230,7 +104,8 @@ class Optimizer:
             if node not in found:
                 found[node] = None
                 stack.extend(reversed(node.inputs))
-        return [node for node in found if isinstance(node, Variable) and node.trainable]
+        variables = [node for node in found if isinstance(node, Variable) and node.trainable]
+        return [variable for variable in variables if variable.is_embed or is_float(variable)]
 
     def minimize(self, loss: Node | Sequence[Node], var_list: Sequence[Variable] | None = None) -> OptimizerOp:
         """A node that updates the Variables by one step each time it is run.

@@ -267,3 +267,19 @@ def test_adam_matches_torch():
         (torch.sin(mirror) * mirror).sum().backward()
         adam.step()
     np.testing.assert_allclose(as_numpy(w.value), mirror.detach().numpy(), rtol=1e-4, atol=2e-5)
+
+
+def test_ids_and_sparse_matrices_below_a_loss_are_not_trained():
+    ids = ht.Variable("ids", [1, 0], dtype=np.int32)
+    table, matrix = ht.Variable("table", np.ones((2, 2))), ht.Variable("a", ht.sparse_array([1.0], ([0], [1]), (2, 2)))
+    loss = ht.csrmm_op(matrix, ht.embedding_lookup_op(table, ids))
+    train = optim.SGDOptimizer(0.1).minimize(loss)
+    assert train.params == [table]
+    ht.Executor([train]).run()
+    np.testing.assert_allclose(as_numpy(table.value), [[0.9, 0.9], [1, 1]], rtol=1e-6)
+
+
+def test_a_lookup_by_a_constant_array():
+    table = ht.Variable("table", np.ones((3, 1)))
+    ht.Executor([optim.SGDOptimizer(0.5).minimize(ht.embedding_lookup_op(table, np.array([2, 2])))]).run()
+    np.testing.assert_allclose(as_numpy(table.value), [[1], [1], [0]], atol=1e-6)

@@ -1,0 +1,204 @@
+"""The node that `minimize` makes: gradients in, new parameters and slots out, rows of tables where rows are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from .gradients import Gradients
+from .graph import Feed, Node, Variable, toposort
+from .ops import quantize
+from .trace import Env, Run
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+# The parameters of each lookup that take the table and the row numbers.
+LOOKUPS = {"embedding_lookup_op": ("embedding", "index"), **dict.fromkeys(quantize.GRIDS, ("embed", "indices"))}
+
+
+class LearningRate(Feed):
+    """The rate of a schedule, read at each run.
+
+    schedule: an object of `lr_scheduler` with `get()`.
+    """
+
+    def __init__(self, schedule: Any):
+        super().__init__("learning_rate")
+        self.schedule, self._rate = schedule, None
+
+    def pull(self, group: str, advance: bool) -> tuple[None, tuple[Any, ...]]:
+        rate = self.schedule.get()
+        if rate != self._rate:
+            self._rate, self._array = rate, jnp.float32(rate)
+        return None, (self._array,)
+
+    def _abstract(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((), jnp.float32)
+
+
+class Whole:
+    """All of a parameter takes part in the update.
+
+    gradient: of the loss, in the parameter's shape.
+    """
+
+    def __init__(self, gradient: jax.Array):
+        self.gradient = gradient
+
+    def read(self, array: jax.Array) -> jax.Array:
+        """What the update sees of the parameter, or of a slot of its shape."""
+        return array
+
+    def write(self, array: jax.Array, new: jax.Array) -> jax.Array:
+        """The array with what the update made of it."""
+        return new.astype(array.dtype)
+
+    read_parameter, write_parameter = read, write
+
+
+class Rows(Whole):
+    """Only the rows of a table that lookups touched take part, each once.
+
+    numbers: of the rows, ascending, padded with the table's height.  gradient: the sums that reached them.
+    """
+
+    def __init__(self, numbers: jax.Array, gradient: jax.Array):
+        super().__init__(gradient)
+        self.numbers = numbers
+
+    def read(self, array: jax.Array) -> jax.Array:
+        return array.at[self.numbers].get(mode="fill", fill_value=0)
+
+    def write(self, array: jax.Array, new: jax.Array) -> jax.Array:
+        return array.at[self.numbers].set(new.astype(array.dtype), mode="drop")
+
+    read_parameter, write_parameter = read, write
+
+
+class CodedRows(Rows):
+    """Touched rows of a quantised table: read as numbers, written as codes, rounded at random.
+
+    lookup: a lookup of the table, which knows its grid.  arguments: of the lookup, by name.  key: for the rounding.
+    """
+
+    def __init__(self, rows: Rows, lookup: Node, arguments: dict[str, Any], key: jax.Array):
+        super().__init__(rows.numbers, rows.gradient)
+        self.lookup, self.arguments, self.key = lookup, arguments, key
+
+    def read_parameter(self, array: jax.Array) -> jax.Array:
+        return self.lookup.op.fn(**self.arguments | {"embed": array, "indices": self.numbers})
+
+    def write_parameter(self, array: jax.Array, new: jax.Array) -> jax.Array:
+        return quantize.write_rows(self.lookup.op, self.arguments | {"embed": array}, self.numbers, new, self.key)
+
+
+def touched_rows(indices: Sequence[jax.Array], gradients: Sequence[jax.Array], height: int) -> Rows:
+    """The rows that lookups touched.
+
+    indices: one array of any shape S a lookup.  gradients: S + (width,) for each.  height: the table's rows.
+    Returns: ascending numbers, as many as ids were looked up, padded with `height`, and the sums of the gradients;
+        ids outside the table count for nothing.
+    """
+    width = gradients[0].shape[-1]
+    ids = jnp.concatenate([jnp.asarray(i).reshape(-1).astype(jnp.int32) for i in indices])
+    inside = (ids >= 0) & (ids < height)
+    ids = jnp.where(inside, ids, height)
+    numbers, inverse = jnp.unique(ids, return_inverse=True, size=ids.size, fill_value=height)
+    values = jnp.concatenate([g.reshape(-1, width) for g in gradients]) * inside[:, None]
+    return Rows(numbers, jnp.zeros_like(values).at[inverse.reshape(-1)].add(values))
+
+
+class OptimizerOp(Node):
+    """The update of all parameters of one `minimize`: it has no value, and writes the parameters and their slots.
+
+    It is also the list of itself, as 2023 scripts expect of `minimize`: `[loss] + train_op`, `*train_op`.
+    """
+
+    trains = True
+
+    def __init__(self, optimizer: Optimizer, loss: Sequence[Node], params: Sequence[Variable]):
+        super().__init__(None, {}, name=f"Optimizer_{optimizer.name}")
+        self.optimizer = optimizer
+        self._lookups = _sparse_lookups(loss, params) if optimizer.sparse else {}
+        dense = [param for param in params if param not in self._lookups]
+        reads = [node for nodes in self._lookups.values() for node in nodes]
+        self._gradients = Gradients(loss, [*dense, *reads], [None] * len(loss))
+        self.params = [*dense, *self._lookups]
+        self._structure, self.slots = optimizer.make_slots(self.params)
+        self._rate = optimizer.rate
+        self._indices = {node: node.bound[LOOKUPS[node.op.__name__][1]] for node in reads}
+        self._coded = {p: nodes[0] for p, nodes in self._lookups.items() if nodes[0].op.__name__ in quantize.GRIDS}
+        self.writes = (*self.params, *self.slots)
+        indices = [index for index in self._indices.values() if isinstance(index, Node)]
+        owned = [node for lookup in self._coded.values() for node in lookup.inputs]
+        self.inputs = list(dict.fromkeys([*self.writes, self._gradients, *indices, *owned, self._rate]))
+
+    @property
+    def draws(self) -> bool:
+        return bool(self._coded)
+
+    def evaluate(self, values: Sequence[Any], env: Env, run: Run, **given: Any) -> tuple[Any, ...]:
+        at = dict(zip(self.inputs, values, strict=True))
+        reach = self._reach(at, run)
+        params = [reach[p].read_parameter(at[p]) for p in self.params]
+        slots = [at[s] if s.of is None else reach[self.params[s.of]].read(at[s]) for s in self.slots]
+        state = jax.tree.unflatten(self._structure, slots)
+        transform = self.optimizer.transform(at[self._rate])
+        steps, state = transform.update([reach[p].gradient for p in self.params], state, params)
+        moved = zip(self.params, params, steps, strict=True)
+        new = [reach[p].write_parameter(at[p], old + step) for p, old, step in moved]
+        moved = zip(self.slots, jax.tree.leaves(state), strict=True)
+        new += [x if s.of is None else reach[self.params[s.of]].write(at[s], x) for s, x in moved]
+        return None, *new
+
+    def _reach(self, at: dict[Node, Any], run: Run) -> dict[Variable, Whole]:
+        """How the update reaches each parameter in this step."""
+        by_node = dict(zip(self._gradients.wrt, at[self._gradients], strict=True))
+        reach: dict[Variable, Whole] = {p: Whole(by_node[p]) for p in self.params if p not in self._lookups}
+        for table, reads in self._lookups.items():
+            indices = [
+                at.get(self._indices[n]) if isinstance(self._indices[n], Node) else self._indices[n] for n in reads
+            ]
+            rows = touched_rows(indices, [by_node[n] for n in reads], table.shape[0])
+            if table in self._coded:
+                lookup = self._coded[table]
+                arguments = {k: at[v] if isinstance(v, Node) else v for k, v in lookup.bound.items()}
+                rows = CodedRows(rows, lookup, arguments, jax.random.fold_in(run.key, run.positions.get(lookup, 0)))
+            reach[table] = rows
+        return reach
+
+    @property
+    def op_type(self) -> str:
+        return "OptimizerOp"
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter([self])
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return [self][index]
+
+    def __add__(self, other: Any) -> Any:
+        return [self, *other] if isinstance(other, list | OptimizerOp) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return [*other, self] if isinstance(other, list) else NotImplemented
+
+
+def _sparse_lookups(loss: Sequence[Node], params: Sequence[Variable]) -> dict[Variable, list[Node]]:
+    """The tables among `params` that only lookups read, with those lookups."""
+    readers: dict[Node, list[Node]] = {}
+    for node in toposort(loss):
+        for below in node.inputs:
+            readers.setdefault(below, []).append(node)
+    return {p: readers[p] for p in params if readers.get(p) and all(_looks_up(n, p) for n in readers[p])}
+
+
+def _looks_up(node: Node, table: Variable) -> bool:
+    return node.op is not None and node.op.__name__ in LOOKUPS and node.bound[LOOKUPS[node.op.__name__][0]] is table
