@@ -40,6 +40,7 @@ class Gradients(Node):
         given = [seed for seed in self.seeds if seed is not None]
         self.inputs = [*self.outputs, *self.wrt, *given]
         self._order = toposort([*self.outputs, *self.wrt])
+        self._written = {variable for node in self._order for variable in node.writes}
         self._leaves_below = [node for node in self._order if isinstance(node, Variable | Feed)]
         self._needs = self._leaves_below + given
 
@@ -68,6 +69,8 @@ class Gradients(Node):
             moving = dict(zip(points, moved, strict=True))
             known = {node: moving.pop(node, value) for node, value in leaves.items()}
             inside = run.fork(moving)
+            for variable in self._written:  # what this walk writes it writes anew, also where another has before it
+                inside.updates.pop(variable, None)
             results = evaluate(self.outputs, known, inside)
             evaluate(self.wrt, known, inside)
             written[:] = inside.updates

@@ -46,9 +46,9 @@ class Traced:
         made = {id(v) for root in self.roots for v in root.writes if root.op.state is not None}
         self.wrt = [leaf for leaf in self.leaves if leaf.trainable and id(leaf) not in made]
 
-    def __call__(self, moved: dict[Any, Any], wide: bool = False) -> list[jax.Array]:
-        """The value's arrays; `moved` has new values of leaves, `wide` makes the others float64."""
-        env = {leaf: moved.get(i, _widen(leaf.value) if wide else leaf.value) for i, leaf in enumerate(self.leaves)}
+    def __call__(self, moved: dict[Any, Any], dtype: Any = np.float32) -> list[jax.Array]:
+        """The value's arrays; `moved` has new values of leaves, the floats of the others become `dtype`."""
+        env = {leaf: moved.get(i, _cast(leaf.value, dtype)) for i, leaf in enumerate(self.leaves)}
         run = Run(self.case.training, jax.random.key(7), {root: i for i, root in enumerate(self.roots)})
         values = evaluate(self.roots, env, run)
         return jax.tree.leaves([self.written(run.updates) if v is None else v for v in values])
@@ -56,12 +56,12 @@ class Traced:
     def written(self, updates: dict[Variable, Any]) -> list[Any]:
         return [updates[variable] for root in self.roots for variable in root.writes]
 
-    def points(self) -> dict[int, jax.Array]:
-        return {i: _widen(leaf.value) for i, leaf in enumerate(self.leaves) if leaf in self.wrt}
+    def points(self, dtype: Any) -> dict[int, jax.Array]:
+        return {i: _cast(leaf.value, dtype) for i, leaf in enumerate(self.leaves) if leaf in self.wrt}
 
 
-def _widen(value: Any) -> Any:
-    return jax.tree.map(lambda part: part.astype(np.float64) if part.dtype.kind == "f" else part, value)
+def _cast(value: Any, dtype: Any) -> Any:
+    return jax.tree.map(lambda part: part.astype(dtype) if part.dtype.kind == "f" else part, value)
 
 
 def _expected(case: Case) -> list[np.ndarray]:
@@ -142,6 +142,14 @@ def test_compiled_once(case):
     assert _run(case).compiled == (1, 1)
 
 
+@pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
+def test_bfloat16(case):
+    """Narrow floats stay narrow, unless the op is told a dtype."""
+    traced = Traced(case)
+    shapes = jax.eval_shape(lambda p: traced(p, jnp.bfloat16), traced.points(jnp.bfloat16))
+    assert "dtype" in OPS[case.op].signature.parameters or {str(s.dtype) for s in shapes} == {"bfloat16"}
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.writes], ids=str)
 def test_writes(case):
     """The Variables that the op owns get their new values."""
@@ -156,8 +164,8 @@ def test_gradient(case):
     """In float64: the value, and the gradients against finite differences (or `grads`) and PyTorch."""
     with jax.enable_x64(True):
         traced = Traced(case)
-        points = traced.points()
-        shapes = jax.eval_shape(lambda p: traced(p, wide=True), points)
+        points = traced.points(np.float64)
+        shapes = jax.eval_shape(lambda p: traced(p, np.float64), points)
         assert all(s.dtype == np.float64 for s in shapes), f"float64 inputs give {[str(s.dtype) for s in shapes]}"
         cotangents = [np.random.default_rng(5).uniform(-1, 1, s.shape) for s in shapes]
         weighted = jax.jit(jax.value_and_grad(_weighted(traced, cotangents), has_aux=True), compiler_options=QUICK)
@@ -176,7 +184,7 @@ def test_gradient(case):
 
 def _weighted(traced: Traced, cotangents: list[np.ndarray]) -> Any:
     def scalar(points: dict[int, jax.Array]) -> tuple[jax.Array, list[jax.Array]]:
-        values = traced(points, wide=True)
+        values = traced(points, np.float64)
         return sum(jnp.sum(v * c) for v, c in zip(values, cotangents, strict=True)), values
 
     return scalar
