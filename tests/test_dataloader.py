@@ -358,16 +358,16 @@ def test_the_next_batch_is_fetched_while_this_one_is_used():
 
     def slow(batch):
         fetched.append(threading.get_ident())
-        time.sleep(0.05)
+        time.sleep(0.2)
         return batch
 
     loader = dl.Dataloader(ROWS, 2, batch_func=slow)
     loader.get_arr()
-    time.sleep(0.15)
+    time.sleep(0.6)
     assert len(fetched) == 2 and main not in fetched
     start = time.perf_counter()
     equal(take(loader, 1), [ROWS[2:4]])
-    assert time.perf_counter() - start < 0.04
+    assert time.perf_counter() - start < 0.15
 
 
 def test_batch_func_is_never_called_twice_at_once():
@@ -443,7 +443,7 @@ def test_forms_of_dataloader_op():
         (ROWS, 3, "train", None, False),
         {"raw_data": ROWS, "batch_size": 3, "name": "train"},
     ):
-        node = dl.dataloader_op([entry])
+        node = ht.dataloader_op([entry])
         assert node.shape == (3, 2) and node.dtype == np.float32 and node.on_cpu and not node.trainable
     with pytest.raises(TypeError, match="Dataloaders, or lists or dicts of their arguments, not ndarray"):
         dl.dataloader_op([ROWS])
