@@ -179,6 +179,11 @@ class NDArray:
         """Always False: no array here is a strided view."""
         return False
 
+    @property
+    def handle(self) -> NDArray:
+        """The array itself: what functions take that Hetu gives the C structure behind an array."""
+        return self
+
     def asnumpy(self) -> np.ndarray:
         """A NumPy copy; waits until the value is there."""
         return as_numpy(self.value)
@@ -290,6 +295,34 @@ def empty(shape: Sequence[int], ctx: DLContext | None = None, dtype: Any = np.fl
 def empty_like(arr: NDArray) -> NDArray:
     """An NDArray with the shape, dtype and device of another."""
     return empty(arr.shape, arr.ctx, arr.dtype, force32=False)
+
+
+class HostArray(NDArray):
+    """An NDArray over memory of a NumPy array: what is written to it appears there."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: np.ndarray):
+        self._array, self._ctx = array, cpu(0)
+
+    @property
+    def value(self) -> np.ndarray:
+        """The NumPy array."""
+        return self._array
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._array[...] = np.asarray(value).reshape(self._array.shape)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._array[index] = np.asarray(as_value(value))
+
+
+def numpyasdlarrayhandle(data: np.ndarray) -> HostArray:
+    """An NDArray over the memory of a NumPy array.  Raises TypeError for anything else."""
+    if not isinstance(data, np.ndarray):
+        raise TypeError(f"numpyasdlarrayhandle takes a NumPy array, not {type(data).__name__}")
+    return HostArray(data)
 
 
 @jax.tree_util.register_pytree_node_class
