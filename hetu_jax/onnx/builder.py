@@ -106,11 +106,14 @@ class Builder:
         name: of the first output.  attributes: of the node.
         Raises OnnxExportError where the operator does not exist at this opset.
         """
+        self.need(_since(operator), operator)
         schema = operator_schema(operator, self.opset)
         operands, types = self._operands(schema, inputs)
         name = self.fresh(name or operator.lower())
         names = [name, *(self.fresh(f"{name}_{formal.name}") for formal in schema.outputs[1 : outputs or 1])]
         attributes = {key: value for key, value in attributes.items() if value is not None}
+        for attribute in attributes.keys() - schema.attributes.keys():
+            self.need(_since(operator, attribute), f"{operator} with {attribute}")
         used = [operand.name if operand else "" for operand in operands]
         while used and not used[-1]:
             used.pop()
@@ -120,6 +123,13 @@ class Builder:
             for index, result in enumerate(names)
         ]
         return results[0] if outputs is None else results
+
+    def need(self, opset: int, what: str) -> None:
+        """Raises OnnxExportError where the model's opset is older than `opset`, which first has `what`."""
+        if self.opset < opset:
+            raise OnnxExportError(
+                f"ONNX has {what} from opset {opset} on: export with opset={opset} or newer, not {self.opset}"
+            )
 
     def fresh(self, hint: str) -> str:
         """`hint`, or with a number behind it where it is taken; the name is taken from then on."""
@@ -282,16 +292,18 @@ class Builder:
 
 @cache
 def operator_schema(operator: str, opset: int) -> Any:
-    """The definition of an operator at an opset.  Raises OnnxExportError where there is none yet."""
-    try:
-        return onnx.defs.get_schema(operator, opset, "")
-    except onnx.defs.SchemaError:
-        since = min(
-            s.since_version for s in onnx.defs.get_all_schemas_with_history() if s.name == operator and not s.domain
-        )
-        raise OnnxExportError(
-            f"ONNX has {operator} from opset {since} on: export with opset={since} or newer, not {opset}"
-        ) from None
+    """The definition of an operator at an opset."""
+    return onnx.defs.get_schema(operator, opset, "")
+
+
+@cache
+def _since(operator: str, attribute: str | None = None) -> int:
+    """The first opset with an operator, and with an attribute of it."""
+    return min(
+        schema.since_version
+        for schema in onnx.defs.get_all_schemas_with_history()
+        if schema.name == operator and not schema.domain and (attribute is None or attribute in schema.attributes)
+    )
 
 
 def _promote(first: np.dtype | None, second: np.dtype) -> np.dtype:

@@ -9,15 +9,25 @@ from .registry import exporter
 def embedding_lookup_op(g, embedding, index):
     if embedding.shape is not None and embedding.shape[0] == 0:
         g.refuse("the table has no rows")
+    return rows(g, embedding, index)
+
+
+def rows(g, table, index):
+    """The rows of a table; zeros for an id outside."""
     ids = g.cast(index, np.int64)
-    if _all_inside(index, embedding):
-        return g.Gather(embedding, ids)
-    inside = g.Clip(ids, g.constant(0), g.Sub(g.length(embedding, 0, scalar=True), g.constant(1)))
-    valid = g.Unsqueeze(g.Equal(ids, inside), list(range(index.rank, index.rank + embedding.rank - 1)))
-    return g.Where(valid, g.Gather(embedding, inside), 0)
+    if _all_inside(index, table):
+        return g.Gather(table, ids)
+    inside, valid = guarded(g, table, ids, index.rank)
+    return g.Where(valid, g.Gather(table, inside), 0)
 
 
-def _all_inside(index, embedding):
+def guarded(g, table, ids, rank):
+    """The ids, of this rank, with those outside moved inside; and which were inside, as broadcasts to the rows."""
+    inside = g.Clip(ids, g.constant(0), g.Sub(g.length(table, 0, scalar=True), g.constant(1)))
+    return inside, g.Unsqueeze(g.Equal(ids, inside), list(range(rank, rank + table.rank - 1)))
+
+
+def _all_inside(index, table):
     """Whether the ids are stored in the model, and none of them is outside the table."""
-    ids, rows = index.array, embedding.shape and embedding.shape[0]
-    return ids is not None and isinstance(rows, int) and bool(np.all((ids >= 0) & (ids < rows)))
+    ids, height = index.array, table.shape and table.shape[0]
+    return ids is not None and isinstance(height, int) and bool(np.all((ids >= 0) & (ids < height)))

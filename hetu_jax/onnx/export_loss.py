@@ -6,7 +6,8 @@ from .registry import exporter
 
 
 def _sum_of_products(g, labels, logarithms):
-    return g.Neg(g.ReduceSum(g.Mul(labels, logarithms), [-1], keepdims=0))
+    # ONNX Runtime miscounts a negative axis where the batch is empty.
+    return g.Neg(g.ReduceSum(g.Mul(labels, logarithms), [labels.rank - 1], keepdims=0))
 
 
 def _picked(g, scores, ids):

@@ -4,8 +4,7 @@ import numpy as np
 
 from .registry import exporter, identity
 
-identity("dropout_op", "node_in")
-identity("dropout2d_op", "node_in")
+identity("dropout_op", "dropout2d_op")
 
 
 def _standardised(g, node, axes, eps):

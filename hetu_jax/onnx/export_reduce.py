@@ -99,11 +99,16 @@ def argsort_op(g, node, dim, descending):
 @exporter
 def topk_idx_op(g, node, topk):
     least = np.iinfo(node.dtype).min if np.issubdtype(node.dtype, np.integer) else -np.inf
-    last = g.Sub(g.length(node, -1, scalar=True), g.constant(1))
-    eligible = g.Where(g.Less(node, -10000), least, node)
-    flipped = g.Slice(eligible, [-1], [np.iinfo(np.int64).min], [-1], [-1])
-    values, places = g.TopK(flipped, [topk], axis=-1, outputs=2)
-    return g.Where(g.Less(values, -10000), -1, g.Sub(last, places))
+    eligible = g.shaped(g.Where(g.Less(node, -10000), least, node), node.shape)
+    values, places = top_k(g, eligible, topk)
+    return g.Where(g.Less(values, -10000), -1, places)
+
+
+def top_k(g, node, k):
+    """The k largest along the last axis and where they are; of equal ones the later comes first."""
+    flipped = g.Slice(node, [-1], [np.iinfo(np.int64).min], [-1], [-1])
+    values, places = g.TopK(flipped, [k], axis=-1, outputs=2)
+    return values, g.Sub(g.Sub(g.length(node, -1, scalar=True), g.constant(1)), places)
 
 
 @exporter

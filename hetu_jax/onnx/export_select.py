@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from .registry import exporter
+from .registry import exporter, identity
+
+identity("stop_gradient_op")
 
 
 @exporter
@@ -57,11 +59,6 @@ def _count(value):
 @exporter
 def masked_fill_op(g, input, mask, val):
     return g.Where(g.Equal(mask, 1), val, input)
-
-
-@exporter
-def stop_gradient_op(g, node):
-    return node
 
 
 @exporter

@@ -1,6 +1,9 @@
 """All exporters, and the ops that have none, with the reason."""
 
+from ..graph import OPS
 from . import (
+    export_collective,
+    export_compress,
     export_conv,
     export_elementwise,
     export_embedding,
@@ -8,14 +11,18 @@ from . import (
     export_item,
     export_loss,
     export_matmul,
+    export_moe,
     export_norm,
     export_pool,
+    export_quantize,
     export_reduce,
     export_select,
     export_shape,
 )
 
 FAMILIES = (
+    export_collective,
+    export_compress,
     export_conv,
     export_elementwise,
     export_embedding,
@@ -23,40 +30,38 @@ FAMILIES = (
     export_item,
     export_loss,
     export_matmul,
+    export_moe,
     export_norm,
     export_pool,
+    export_quantize,
     export_reduce,
     export_select,
     export_shape,
 )
 
-_IN_PLACE = "it changes a Variable, which a model for inference does not do"
-_SPARSE = "ONNX operators take no sparse matrices"
-_RANDOM = "it draws new random numbers at every run"
-_UPDATE = "it belongs to the update of an embedding table"
+_REASONS = {
+    "it changes a Variable, which a model for inference does not do": (
+        "assign_quantized_embedding_op assign_with_indexedslices_op parameterServerCommunicate_op param_clip_op "
+        "prune_low_magnitude_op sparse_set_op"
+    ),
+    "it has no value": "parameterServerSparsePull_op pipeline_send_op",
+    "ONNX operators take no sparse matrices": "csrmm_op csrmv_op distgcn_15d_op sparse_embedding_lookup_op",
+    "it draws new random numbers at every run": (
+        "gumbel_sample_op normal_sample_op quantize_op rand_op randint_sample_op truncated_normal_sample_op "
+        "uniform_sample_op"
+    ),
+    "it belongs to training; export the nodes of the forward pass": (
+        "alpt_scale_gradient_op deduplicate_grad_op deduplicate_lookup_op reverse_layout_transform_gradient_data_op "
+        "reverse_layout_transform_gradient_gate_op reverse_layout_transform_no_gate_gradient_op "
+        "sum_sparse_gradient_op unique_indices_offsets_op unique_indices_op"
+    ),
+    "it is an auction of as many rounds as the scores need": "balance_assignment_op",
+}
+_GRADIENTS = ("hetu_jax.ops.gradient", "hetu_jax.ops.gradient_layout")
 
-NOT_EXPORTED: dict[str, str] = {
-    **dict.fromkeys(("param_clip_op", "assign_with_indexedslices_op", "sparse_set_op"), _IN_PLACE),
-    **dict.fromkeys(("csrmv_op", "csrmm_op", "distgcn_15d_op", "sparse_embedding_lookup_op"), _SPARSE),
-    **dict.fromkeys(
-        (
-            "uniform_sample_op",
-            "normal_sample_op",
-            "truncated_normal_sample_op",
-            "gumbel_sample_op",
-            "randint_sample_op",
-            "rand_op",
-        ),
-        _RANDOM,
-    ),
-    **dict.fromkeys(
-        (
-            "unique_indices_op",
-            "unique_indices_offsets_op",
-            "deduplicate_lookup_op",
-            "deduplicate_grad_op",
-            "sum_sparse_gradient_op",
-        ),
-        _UPDATE,
-    ),
+NOT_EXPORTED: dict[str, str] = {name: reason for reason, names in _REASONS.items() for name in names.split()}
+NOT_EXPORTED |= {
+    name: "it is a gradient, and so belongs to training; export the nodes of the forward pass"
+    for name, op in OPS.items()
+    if op.__module__ in _GRADIENTS
 }

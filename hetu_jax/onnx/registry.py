@@ -43,15 +43,17 @@ def same(table: Mapping[str, str]) -> None:
         _register(name, _one_node(operator))
 
 
-def identity(name: str, parameter: str) -> None:
-    """Registers an op that, in inference, gives the node in `parameter` as it is."""
+def identity(*names: str) -> None:
+    """Registers ops that in inference give their first argument as it is."""
+    for name in names:
+        _register(name, _first_of(own_parameters(OPS[name])[0]))
 
+
+def _first_of(parameter: str) -> Callable[..., Any]:
     def export(g: Builder, **arguments: Any) -> Any:
         return arguments[parameter]
 
-    if parameter not in own_parameters(OPS[name]):
-        raise ValueError(f"{name} has no parameter {parameter!r}")
-    _register(name, export)
+    return export
 
 
 def _one_node(operator: str) -> Callable[..., Any]:

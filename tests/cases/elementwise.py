@@ -153,6 +153,7 @@ CASES = [
         kwargs={"sparse": True},
         dtype=[np.int32, np.float32],
         grad="a list of indices and rows",
+        onnx="belongs to training",
         note="sparse",
     ),
     Case("matrix_dot_op", [X, normal(3)], lambda a, b: a * b[:, None]),
