@@ -259,6 +259,9 @@ class DataloaderOp(Feed):
 
     get_batch_num = batch_num
 
+    def shuffled(self, group: str) -> bool:
+        return self._loader(group).shuffle
+
     def get_arr(self, name: str) -> NDArray:
         """The next batch of the loader `name`, on the CPU; moves on."""
         return self._loader(name).get_arr()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -145,7 +146,19 @@ class Group:
                 problems.append(f"{node.describe()} is no part of group {self.name!r}: leave it out of feed_dict")
         return "; ".join(problems)
 
+    def _check_order(self) -> None:
+        """Warns where some of the group's dataloaders shuffle and others do not: their rows would not belong together."""
+        shuffled = {node.name: node.shuffled(self.loader) for node in self.dataloader_nodes}
+        if len(set(shuffled.values())) > 1:
+            names = ", ".join(name for name, value in shuffled.items() if not value)
+            warnings.warn(
+                f"group {self.name!r} shuffles some of its dataloaders, but not {names}: samples and labels "
+                "will not match; give all of them the same shuffle=",
+                stacklevel=4,
+            )
+
     def _build(self, training: bool, statics: tuple[Any, ...]) -> Step:
+        self._check_order()
         checked: list[Node] = []
         updated: list[Variable] = []
         detect_nan = self.executor.config.detect_nan

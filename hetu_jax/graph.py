@@ -429,6 +429,10 @@ class Feed(Node):
         """The number of batches in an epoch of the group, or None where that means nothing."""
         return None
 
+    def shuffled(self, group: str) -> bool:
+        """Whether the group's batches come in a random order."""
+        return False
+
     def _abstract(self) -> jax.ShapeDtypeStruct | None:
         return None
 

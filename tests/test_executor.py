@@ -97,6 +97,13 @@ class TestForms:
         with pytest.raises(GraphError, match="disagree on the number of batches"):
             _ = ht.Executor([a * 1.0, b * 1.0]).batch_num
 
+    def test_shuffling_samples_without_their_labels_is_noticed(self):
+        xs, ys = data()
+        x, y = ht.dataloader_op([ht.Dataloader(xs, 8, shuffle=True)]), ht.dataloader_op([ht.Dataloader(ys, 8)])
+        executor = ht.Executor([x * 1.0, y * 1.0])
+        with pytest.warns(UserWarning, match=f"but not {y.name[:12]}.*same shuffle="):
+            executor.run()
+
     def test_an_eval_node_list_retargets_the_group_for_good(self):
         x, y_, loss, logits, train = fed_model()
         values = dict(zip((x, y_), data(), strict=True))
