@@ -147,7 +147,7 @@ class Group:
         return "; ".join(problems)
 
     def _check_order(self) -> None:
-        """Warns where some of the group's dataloaders shuffle and others do not: their rows would not belong together."""
+        """Warns where some dataloaders shuffle and others do not: their rows would not belong together."""
         shuffled = {node.name: node.shuffled(self.loader) for node in self.dataloader_nodes}
         if len(set(shuffled.values())) > 1:
             names = ", ".join(name for name, value in shuffled.items() if not value)
