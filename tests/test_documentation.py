@@ -19,7 +19,7 @@ install = import_module("hetu_jax.install")
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 DOCUMENT = ROOT.parent / "shared" / "hetu" / "docs" / "quickstart_and_onnx_zh.txt"
-FIXTURE = Path(__file__).parent / "data" / "documentation_blocks.md"
+FIXTURE = Path(__file__).parent / "data" / "documentation_blocks.txt"
 
 IMPORTS, DATA, MODEL, TRAINING, VALIDATION, OUTPUT, EXPORT, RUNTIME, TENSORFLOW, IMPORT, COMPARISON = range(11)
 EPOCHS = 3
