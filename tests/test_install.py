@@ -29,6 +29,15 @@ from hetu import metrics
 from hetu import random
 from hetu import onnx as ax
 from hetu import onnx as hx
+from hetu import layers as htl
+from hetu import stream
+from hetu import gpu_links as gpu_op
+from hetu import cpu_links as cpu_op
+import hetu.layers as htl
+from hetu.layers.gelu import Gelu
+from hetu.stream import create_stream_handle
+from hetu.stream import *
+from hetu.ndarray import numpyasdlarrayhandle
 from hetu.context import DeviceGroup
 from hetu.onnx.hetu2onnx import export
 from hetu.onnx.onnx2hetu import load_onnx
