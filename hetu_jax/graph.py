@@ -238,7 +238,10 @@ class Node:
         return self.op.fn(*call.args, **call.kwargs)
 
     def __repr__(self) -> str:
-        shape = self.shape
+        try:
+            shape = self.shape
+        except GraphError:  # a node that cannot be computed still has a name
+            shape = None
         return f"<{self.describe()}{'' if shape is None else f' {self.dtype}{list(shape)}'}>"
 
     def __str__(self) -> str:

@@ -139,6 +139,11 @@ def test_a_shape_error_names_the_op_the_line_and_both_shapes():
         assert part in message
 
 
+def test_a_node_that_cannot_be_computed_still_shows_itself():
+    a = ht.Variable("a", np.ones((2, 3)))
+    assert "matmul_op" in repr(ht.matmul_op(a, a))
+
+
 class TestVariable:
     def test_without_value_and_initializer_it_is_a_placeholder_that_never_trains(self):
         node = ht.Variable("x", trainable=True)
