@@ -165,9 +165,9 @@ assign_embedding_with_indexedslices(embedding, unique, newparam):
 unique_indices(indices, output, idoffsets, workspace, storage_size, end_bit):
     output, idoffsets = unique_indices_op(indices), unique_indices_offsets_op(indices)
 get_unique_workspace_size(ind_size): workspace_bytes(ind_size)
-deduplicate_lookup(lookups, idoffsets, output, stream): output = deduplicate_lookup_op(lookups, idoffsets)
-deduplicate_grad(grad, idoffsets, output, stream): output = deduplicate_grad_op(grad, idoffsets)
-reorder_into_lookup(idoffsets, dedupemb, lookup, stream): lookup = rows_of_groups(idoffsets, dedupemb)
+deduplicate_lookup(lookups, idoffsets, output): output = deduplicate_lookup_op(lookups, idoffsets)
+deduplicate_grad(grad, idoffsets, output): output = deduplicate_grad_op(grad, idoffsets)
+reorder_into_lookup(idoffsets, dedupemb, lookup): lookup = rows_of_groups(idoffsets, dedupemb)
 reduce_indexedslice(in_ind, in_val, out_ind, out_val, workspace, storage_size, end_bit):
     out_ind, out_val = unique_indices_op(in_ind), deduplicate_grad_op(in_val, unique_indices_offsets_op(in_ind))
 reduce_indexedslice_get_workspace_size(ind_size): workspace_bytes(ind_size)
@@ -200,12 +200,12 @@ assign_quantized_embedding_unified(embedding, unique, newparam, scale, minele, d
 assign_quantized_embedding(embedding, unique, newparam, qparam, digit):
     embedding = put(embedding, unique, quantised_rows(
         newparam, digit, at(qparam[:, 0], unique), at(qparam[:, 1], unique)))
-assign_alpt_embedding(embedding, unique, newparam, newscale, middle, digit, stream):
+assign_alpt_embedding(embedding, unique, newparam, newscale, middle, digit):
     embedding = put(embedding, unique, quantised_rows(
         newparam, digit, newscale.reshape(*newparam.shape[:-1], 1), middle, signed=True))
-lsq_rounding(in_arr, scale_arr, out_arr, middle, digit, stream):
+lsq_rounding(in_arr, scale_arr, out_arr, middle, digit):
     out_arr = alpt_rounding_op(in_arr, scale_arr, middle, digit)
-lsq_rounding_gradient(in_arr, out_arr, digit, stream): out_arr = alpt_scale_gradient_op(in_arr, digit)
+lsq_rounding_gradient(in_arr, out_arr, digit): out_arr = alpt_scale_gradient_op(in_arr, digit)
 tensor_quantize(in_arr, out_arr, digit, scale, minele, stochastic=True):
     out_arr = quantised(in_arr, digit, scale, minele, stochastic=stochastic)
 tensor_dequantize(in_arr, out_arr, digit, scale, minele): out_arr = dequantize_op(in_arr, digit, scale, minele)

@@ -38,12 +38,12 @@ conv2d_gradient_of_data(input_f, gradient_y, gradient_x, padding=0, stride=1):
     gradient_x = conv2d_gradient_of_data_op(input_f, gradient_y, gradient_x, padding, stride)
 conv2d_gradient_of_filter(input_x, gradient_y, gradient_f, padding=0, stride=1):
     gradient_f = conv2d_gradient_of_filter_op(input_x, gradient_y, gradient_f, padding, stride)
-avg_pool(input, H, W, output, padding=0, stride=1): output = avg_pool2d_op(input, H, W, padding, stride)
+avg_pool(input, H, W, output, padding=0, stride=1): output = avg_pooled(input, H, W, padding, stride, output)
 avg_pool_gradient(gradient_Y, H, W, gradient_X, padding=0, stride=1):
-    gradient_X = d_avg_pool2d_op(gradient_Y, gradient_X, H, W, padding, stride)
-max_pool(input, H, W, output, padding=0, stride=1): output = max_pool2d_op(input, H, W, padding, stride)
+    gradient_X = d_avg_pooled(gradient_Y, gradient_X, H, W, padding, stride, gradient_Y)
+max_pool(input, H, W, output, padding=0, stride=1): output = max_pooled(input, H, W, padding, stride, output)
 max_pool_gradient(input, input_grad, H, W, output, padding=0, stride=1):
-    output = d_max_pool2d_op(input_grad, input, H, W, padding, stride)
+    output = d_max_pooled(input_grad, input, H, W, padding, stride, input_grad)
 batch_norm(input, bn_scale, bn_bias, output, running_mean, running_var, save_mean, save_var, momentum=0.99, eps=0.01):
     output, running_mean, running_var, save_mean, save_var = batch_normalisation(
         input, bn_scale, bn_bias, running_mean, running_var, momentum, eps, inverse=False)

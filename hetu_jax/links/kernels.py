@@ -18,6 +18,7 @@ __all__ = [
     "add_all",
     "add_rows",
     "at",
+    "avg_pooled",
     "batch_normalisation",
     "batch_normalised",
     "block",
@@ -35,6 +36,7 @@ __all__ = [
     "last_draw",
     "last_key",
     "layer_normalised",
+    "max_pooled",
     "new_key",
     "nth_run",
     "number_below",
@@ -105,6 +107,21 @@ def repeats(array: jax.Array, target: jax.Array) -> list[int]:
 def experts(table: jax.Array, capacity: float) -> int:
     """The number of experts that a table of `capacity` slots for each has room for."""
     return round(table.shape[0] / capacity)
+
+
+def _pooled(op: str, array: jax.Array, height: int, width: int, padding: Any, stride: Any, like: Any) -> jax.Array:
+    rows, columns = like.shape[2:]
+    return OPS[op].fn(array, height, width, padding, stride)[:, :, :rows, :columns]
+
+
+def avg_pooled(*arguments: Any) -> jax.Array:
+    """`avg_pool2d_op`, of as many windows as there is room for in the last argument: a kernel reads no others."""
+    return _pooled("avg_pool2d_op", *arguments)
+
+
+def max_pooled(*arguments: Any) -> jax.Array:
+    """`max_pool2d_op`, of as many windows as there is room for in the last argument: a kernel reads no others."""
+    return _pooled("max_pool2d_op", *arguments)
 
 
 def block(array: jax.Array, shape: tuple[int, ...], axis: int, offset: int) -> jax.Array:

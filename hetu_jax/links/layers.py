@@ -18,21 +18,23 @@ CuDNN_conv2d_gradient_of_data(in_arr_f, in_gradient_y, out_gradient_x, padding=(
 conv2d_broadcast_to(in_arr, out_arr): out_arr = conv2d_broadcastto_op(in_arr, out_arr)
 conv2d_reduce_sum(in_arr, out_arr): out_arr = conv2d_reducesum_op(in_arr)
 average_pooling2d(in_arr, kernel_H, kernel_W, pooled_layer, padding=0, stride=1):
-    pooled_layer = avg_pool2d_op(in_arr, kernel_H, kernel_W, padding, stride)
+    pooled_layer = avg_pooled(in_arr, kernel_H, kernel_W, padding, stride, pooled_layer)
 average_pooling2d_gradient(in_gradient_y, kernel_H, kernel_W, out_gradient_x, padding=0, stride=1):
-    out_gradient_x = d_avg_pool2d_op(in_gradient_y, out_gradient_x, kernel_H, kernel_W, padding, stride)
+    out_gradient_x = d_avg_pooled(in_gradient_y, out_gradient_x, kernel_H, kernel_W, padding, stride, in_gradient_y)
 CuDNN_average_pooling2d(in_arr, kernel_H, kernel_W, pooled_layer, padding=0, stride=1):
-    pooled_layer = avg_pool2d_op(in_arr, kernel_H, kernel_W, padding, stride)
+    pooled_layer = avg_pooled(in_arr, kernel_H, kernel_W, padding, stride, pooled_layer)
 CuDNN_average_pooling2d_gradient(in_arr_y, in_gradient_y, in_arr_x, kernel_H, kernel_W, out_gradient_x, padding=0,
-    stride=1): out_gradient_x = d_avg_pool2d_op(in_gradient_y, in_arr_x, kernel_H, kernel_W, padding, stride)
+    stride=1):
+    out_gradient_x = d_avg_pooled(in_gradient_y, in_arr_x, kernel_H, kernel_W, padding, stride, in_gradient_y)
 max_pooling2d(in_arr, kernel_H, kernel_W, pooled_layer, padding=0, stride=1):
-    pooled_layer = max_pool2d_op(in_arr, kernel_H, kernel_W, padding, stride)
+    pooled_layer = max_pooled(in_arr, kernel_H, kernel_W, padding, stride, pooled_layer)
 max_pooling2d_gradient(in_arr, in_grad_arr, kernel_H, kernel_W, out_grad_arr, padding=0, stride=1):
-    out_grad_arr = d_max_pool2d_op(in_grad_arr, in_arr, kernel_H, kernel_W, padding, stride)
+    out_grad_arr = d_max_pooled(in_grad_arr, in_arr, kernel_H, kernel_W, padding, stride, in_grad_arr)
 CuDNN_max_pooling2d(in_arr, kernel_H, kernel_W, pooled_layer, padding=0, stride=1):
-    pooled_layer = max_pool2d_op(in_arr, kernel_H, kernel_W, padding, stride)
+    pooled_layer = max_pooled(in_arr, kernel_H, kernel_W, padding, stride, pooled_layer)
 CuDNN_max_pooling2d_gradient(in_arr_y, in_gradient_y, in_arr_x, kernel_H, kernel_W, out_gradient_x, padding=0,
-    stride=1): out_gradient_x = d_max_pool2d_op(in_gradient_y, in_arr_x, kernel_H, kernel_W, padding, stride)
+    stride=1):
+    out_gradient_x = d_max_pooled(in_gradient_y, in_arr_x, kernel_H, kernel_W, padding, stride, in_gradient_y)
 bicubic_interpolate(in_arr, out_arr, align_corners):
     out_arr = interpolate_op(in_arr, size=out_arr.shape[2:], align_corners=align_corners)
 bicubic_interpolate_gradient(input_grad, output, align_corners):
