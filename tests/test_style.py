@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,10 @@ def test_ops_do_not_know_of_onnx():
             continue
         imports = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.ImportFrom)]
         assert not [n for n in imports if n.module and n.module.split(".")[0] == "onnx"], path
+
+
+def test_every_switch_is_listed():
+    listed = (ROOT.parent / "docs" / "switches.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py"))
+    used = set(re.findall(r"\bHETU_[A-Z_]+\b", code))
+    assert used == set(re.findall(r"^\| `(HETU_[A-Z_]+)`", listed, re.MULTILINE))
