@@ -38,6 +38,14 @@ class OnnxExportError(ValueError):
     """A graph, or a part of it, has no ONNX form."""
 
 
+class OnnxImportError(ValueError):
+    """A file is no ONNX model, or one that does not make sense or asks for more than there is."""
+
+
+class HostValueError(GraphError):
+    """An op needs a value on the host that a compiled step does not have; the Executor then runs op by op."""
+
+
 class NonFiniteError(GraphError, FloatingPointError):
     """An op made NaN in a run with `detect_nan=True`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import warnings
@@ -14,7 +15,7 @@ import numpy as np
 
 from . import checkpoint, compilation_cache, layout, random
 from .config import HetuConfig
-from .errors import FeedError, GraphError, NonFiniteError, suggest
+from .errors import FeedError, GraphError, HostValueError, NonFiniteError, suggest
 from .graph import Feed, Node, Placeholder, Variable, flatten, toposort
 from .ndarray import NDArray, as_numpy
 from .trace import Env, Run, evaluate
@@ -25,9 +26,10 @@ SHAPES_BEFORE_NOTICE = 4
 
 
 class Step(NamedTuple):
-    """One compiled step and what it takes and gives."""
+    """One compiled step and what it takes and gives; `plain` is the same, op by op."""
 
     call: Callable[..., Any]
+    plain: Callable[..., Any]
     taken: tuple[Variable, ...]
     kept: tuple[Variable, ...]
     updated: list[Variable]
@@ -100,12 +102,26 @@ class Group:
         if step is None:
             step = self._steps[key] = self._build(training, tuple(statics))
         draw = (random.base_key(), random.next_seqnum()) if step.draws else None
-        values, updates, faults = step.call([v._value for v in step.taken], [v._value for v in step.kept], arrays, draw)
+        values, updates, faults = self._called(
+            key, [v._value for v in step.taken], [v._value for v in step.kept], arrays, draw
+        )
         if faults is not None:
             self._check_finite(step, faults)
         for variable, value in zip(step.updated, updates, strict=True):
             variable._value = value
         return values
+
+    def _called(self, key: Any, *arguments: Any) -> tuple[list[Any], list[Any], Any]:
+        """What a step returns; one that asks for values while it is compiled runs op by op from then on."""
+        step = self._steps[key]
+        try:
+            return step.call(*arguments)
+        except HostValueError as reason:
+            if step.call is step.plain:
+                raise
+            log.warning("group %r runs op by op, without compiling its step: %s", self.name, reason)
+            self._steps[key] = step = step._replace(call=step.plain)
+            return step.call(*arguments)
 
     def _fed(self, feed: Placeholder, feed_dict: Mapping[Node, Any]) -> Any:
         try:
@@ -113,9 +129,9 @@ class Group:
         except KeyError:
             raise FeedError(self._feed_message(feed_dict)) from None
         value = feed.convert(value)
-        shapes = self._shapes.setdefault(feed, {})
-        if value.shape not in shapes:
-            shapes[value.shape] = None
+        shapes, shape = self._shapes.setdefault(feed, {}), getattr(value, "shape", None)
+        if shape is not None and shape not in shapes:
+            shapes[shape] = None
             self._notice_shape(feed, shapes)
         return value
 
@@ -168,7 +184,7 @@ class Group:
         draws = any(node.draws for node in self.topo_order)
         positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
 
-        def step(taken_values, kept_values, arrays, draw):
+        def step(compiled, taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
@@ -182,9 +198,14 @@ class Group:
             updated[:] = new
             held = {id(x) for x in [*leaves.values(), *new.values()]}
             values = [_own(run.updates.get(node, layout.plain(env[node])), held) for node in fetches]
+            if compiled and any(map(_is_text, jax.tree.leaves(values))):
+                raise HostValueError("it gives strings")
             return values, list(new.values()), _nan_flags(env, checked) if detect_nan else None
 
-        return Step(jax.jit(step, donate_argnums=0), taken, kept, updated, draws, checked)
+        plain = functools.partial(step, False)
+        on_host = any(feed.on_host for feed in feeds)
+        call = plain if on_host else jax.jit(functools.partial(step, True), donate_argnums=0)
+        return Step(call, plain, taken, kept, updated, draws, checked)
 
     def _check_finite(self, step: Step, faults: jax.Array) -> None:
         bad = np.flatnonzero(np.asarray(faults))
@@ -199,7 +220,8 @@ class Group:
     @property
     def compile_count(self) -> int:
         """How many times a step of this group was compiled."""
-        return sum(step.call._cache_size() for steps in self._all_steps.values() for step in steps.values())
+        steps = [step for by_key in self._all_steps.values() for step in by_key.values()]
+        return sum(step.call._cache_size() for step in steps if step.call is not step.plain)
 
     def __repr__(self) -> str:
         kind = "inference" if self.inference else "training"
@@ -207,8 +229,18 @@ class Group:
 
 
 def _own(value: Any, held: set[int]) -> Any:
-    """`value`, as a copy where a later step may give its buffer away."""
-    return jax.tree.map(lambda part: jnp.copy(part) if id(part) in held else part, value)
+    """`value`, as a copy where a later step may give its buffer away; NumPy's numbers as arrays of JAX's."""
+    return jax.tree.map(lambda part: _fetched(part, id(part) in held), value)
+
+
+def _fetched(part: Any, held: bool) -> Any:
+    if isinstance(part, np.ndarray):
+        return part if _is_text(part) else jnp.array(part)
+    return jnp.copy(part) if held else part
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind in "OUS"
 
 
 def _nan_flags(env: Env, checked: list[Node]) -> jax.Array:

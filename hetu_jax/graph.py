@@ -55,6 +55,7 @@ class Op:
     on_build: given the arguments of a call and a random key when an Executor over it is built, may replace the values
         of its Variables, which have them by then; called by every such Executor.
     node: the class of the nodes that calls record, `Node` unless given.
+    registry: where ops are found by name, `OPS` unless given.
     Keyword-only parameters of `fn` named `key`, `training` and `channel_axis` (see `layout`) are filled in by the trace
     and are no part of the signature.
     Raises ValueError when another op has the name.
@@ -68,6 +69,7 @@ class Op:
         on_record: Callable[[dict[str, Any]], None] | None = None,
         on_build: Callable[[dict[str, Any], jax.Array], None] | None = None,
         node: type[Node] | None = None,
+        registry: dict[str, Op] | None = None,
     ):
         self.fn, self.state, self.writes, self.node = fn, state, tuple(writes), node or Node
         self.on_record, self.on_build = on_record, on_build
@@ -81,10 +83,9 @@ class Op:
         shown = [p for name, p in parameters.items() if name not in self.asks and name not in self.owns]
         self.signature = inspect.Signature(_with_ctx_and_name(shown))
         self.__signature__ = self.signature
-        if OPS.setdefault(self.__name__, self) is not self:
-            raise ValueError(
-                f"two ops are called {self.__name__}: in {OPS[self.__name__].__module__} and {fn.__module__}"
-            )
+        first = (OPS if registry is None else registry).setdefault(self.__name__, self)
+        if first is not self:
+            raise ValueError(f"two ops are called {self.__name__}: in {first.__module__} and {fn.__module__}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Node:
         try:
@@ -409,6 +410,7 @@ class Feed(Node):
     """
 
     trainable = False
+    on_host = False  # whether it feeds what no compiled step takes, such as strings
 
     def __init__(self, name: str, ctx: Any = None):
         super().__init__(None, {}, name=name, ctx=ctx)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import layout
-from .errors import GraphError, OpError
+from .errors import GraphError, HostValueError, OpError
 from .graph import Feed, Node, Variable, toposort
 
 Env = dict[Node, Any]
@@ -122,7 +122,8 @@ def leaf_struct(leaf: Node) -> Any:
 
 
 def abstract_value(node: Node, training: bool = False, feeds: Mapping[Node, Any] | None = None) -> Any:
-    """The shape and dtype of a node's value, by `jax.eval_shape`; None while a leaf below it has none.
+    """The shape and dtype of a node's value, by `jax.eval_shape`; None while a leaf below it has none, and for a shape
+    that depends on values.
 
     feeds: shapes and dtypes of placeholders.
     """
@@ -135,7 +136,10 @@ def abstract_value(node: Node, training: bool = False, feeds: Mapping[Node, Any]
     def value(leaf_values: list[Any], key: Any) -> Any:
         return evaluate([node], dict(zip(leaves, leaf_values, strict=True)), Run(training, key))[0]
 
-    return jax.eval_shape(value, structs, jax.eval_shape(lambda: jax.random.key(0)))
+    try:
+        return jax.eval_shape(value, structs, jax.eval_shape(lambda: jax.random.key(0)))
+    except HostValueError:
+        return None
 
 
 def is_float(value: Any) -> bool:
