@@ -9,6 +9,7 @@ from . import optimizer as optim
 from .context import DeviceGroup, context, get_current_context
 from .dataloader import Dataloader, GNNDataLoaderOp, dataloader_op
 from .gpu_ops import *  # noqa: F403, the ops are the API
+from .install import install
 from .ndarray import (
     IndexedSlices,
     NDArray,

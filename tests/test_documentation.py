@@ -1,7 +1,5 @@
 """The code of Hetu's documentation as it stands there (quick start, two chapters on ONNX), and of the READMEs."""
 
-import contextlib
-import io
 import re
 import textwrap
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ DOCUMENT = ROOT.parent / "shared" / "hetu" / "docs" / "quickstart_and_onnx_zh.tx
 FIXTURE = Path(__file__).parent / "data" / "documentation_blocks.txt"
 
 IMPORTS, DATA, MODEL, TRAINING, VALIDATION, OUTPUT, EXPORT, RUNTIME, TENSORFLOW, IMPORT, COMPARISON = range(11)
-EPOCHS = 3
+EPOCHS = 2
 
 
 def code_blocks(document: Path) -> list[str]:
@@ -45,22 +43,15 @@ def run(script: str, names: dict[str, Any]) -> None:
     exec(compile(script, "documentation", "exec"), names)
 
 
-@pytest.fixture(scope="module")
-def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], str]]:
-    """The names that the quick start defines, and what it prints."""
-
-    names: dict[str, Any] = {"__name__": "__main__"}
-    printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("documentation"))
-        patch.delenv("HETU_DATA", raising=False)
-        install.install()
-        try:
-            with contextlib.redirect_stdout(printed):
-                run(quick_start(EPOCHS), names)
-            yield names, printed.getvalue()
-        finally:
-            install.uninstall()
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The names of a script, in an empty folder and with no data but the package's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HETU_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    install.install()
+    yield {"__name__": "__main__"}
+    install.uninstall()
 
 
 @pytest.mark.skipif(not DOCUMENT.exists(), reason="the documentation is not beside this checkout")
@@ -68,18 +59,26 @@ def test_fixture_is_the_documentation() -> None:
     assert code_blocks(FIXTURE) == code_blocks(DOCUMENT)
 
 
-def test_quick_start_prints_what_the_documentation_shows(documented: tuple[dict[str, Any], str]) -> None:
-    lines = documented[1].splitlines()
-    assert lines[:4] == ["Building model...", "Building CNN model...", "Start training loop...", "Epoch 0"]
-    epochs = re.findall(r"Epoch (\d)\nLoss = (\d+\.\d{6})\tValidation accuracy = (\d\.\d{6})\n", documented[1])
+def test_quick_start_prints_what_the_documentation_shows(
+    names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(quick_start(EPOCHS), names)
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:4] == [
+        "Building model...",
+        "Building CNN model...",
+        "Start training loop...",
+        "Epoch 0",
+    ]
+    epochs = re.findall(r"Epoch (\d)\nLoss = (\d+\.\d{6})\tValidation accuracy = (\d\.\d{6})\n", printed)
     assert [int(epoch) for epoch, *_ in epochs] == list(range(EPOCHS))
     losses, accuracies = [float(e[1]) for e in epochs], [float(e[2]) for e in epochs]
     assert losses == sorted(losses, reverse=True)
-    assert accuracies[-1] > 0.8
+    assert accuracies[-1] > 0.7
 
 
-def test_chapter_on_export(documented: tuple[dict[str, Any], str]) -> None:
-    names = dict(documented[0])
+def test_chapter_on_export(names: dict[str, Any]) -> None:
+    run(BLOCKS[IMPORTS] + BLOCKS[DATA], names)
     run(BLOCKS[EXPORT], names)
     # ONNX Runtime itself is further than the page's relative 1e-5 from the float64 result where a score is nearly 0,
     # whoever it is compared with: an absolute bound, for scores up to 0.6, is added to the relative one.
@@ -90,13 +89,11 @@ def test_chapter_on_export(documented: tuple[dict[str, Any], str]) -> None:
     assert names["pre"].shape == (128, 10)
 
 
-def test_chapter_on_import(documented: tuple[dict[str, Any], str]) -> None:
-    names = dict(documented[0])
+def test_chapter_on_import(names: dict[str, Any]) -> None:
+    run(BLOCKS[IMPORTS] + BLOCKS[DATA], names)
     names["model_name"] = "tf_cnn_model.onnx"
     onnx.save(tensorflow_model(), names["model_name"])
-    run(
-        "from hetu import onnx as hx\nimport onnxruntime as rt\nctx = executor_ctx", names
-    )  # as the text around it says
+    run("from hetu import onnx as hx\nimport onnxruntime as rt\nctx = executor_ctx", names)  # what the page leaves out
     run(BLOCKS[IMPORT], names)
     run(BLOCKS[COMPARISON], names)
     assert names["pre"].shape == (20, 10)

@@ -114,6 +114,7 @@ def test_an_unknown_module_is_named_as_the_script_wrote_it(installed: None) -> N
 
 
 def test_install_twice_and_uninstall() -> None:
+    assert hetu_jax.install is install.install
     finders, names = list(sys.meta_path), set(vars(np))
     install.install()
     after_once = list(sys.meta_path)
