@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import dataloader, initializers, lr_scheduler, ndarray, optimizer, random
+from . import data, dataloader, initializers, layers, lr_scheduler, ndarray, optimizer, random
 from . import initializers as init
 from . import lr_scheduler as lr
 from . import optimizer as optim
