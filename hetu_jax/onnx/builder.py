@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -86,6 +87,7 @@ class Builder:
         self.initializers: dict[str, Value] = {}
         self.result: Shape | None = None
         self._constants: dict[tuple[Any, ...], Value] = {}
+        self._numbers: Counter[str] = Counter()
 
     def __getattr__(self, operator: str) -> Callable[..., Any]:
         if not operator[:1].isupper():
@@ -133,10 +135,10 @@ class Builder:
 
     def fresh(self, hint: str) -> str:
         """`hint`, or with a number behind it where it is taken; the name is taken from then on."""
-        name, number = hint, 0
+        name = hint
         while name in self.values:
-            number += 1
-            name = f"{hint}_{number}"
+            self._numbers[hint] += 1
+            name = f"{hint}_{self._numbers[hint]}"
         self.values[name] = None
         return name
 
@@ -152,11 +154,11 @@ class Builder:
         return value
 
     def constant(self, value: Any, dtype: Any = None, hint: str = "const") -> Value:
-        """A stored tensor known by its elements; equal ones are stored once."""
+        """A stored tensor known by its elements; equal ones for the same use are stored once."""
         array = np.asarray(value, dtype)
         if dtype is None:
             array = array.astype({"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype))
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = (hint, array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"{hint}_{array.item():g}" if array.ndim == 0 and array.dtype.kind in "if" else hint
             self._constants[key] = self.initializer(name, array)

@@ -12,7 +12,8 @@ def _reduce(g, operator, node, axes, keepdims):
         return g.reduce(operator, g.Unsqueeze(node, [node.rank]), [node.rank], False)
     kept = [bool(keepdims)] * len(axes) if np.ndim(keepdims) == 0 else list(keepdims)
     if len(axes) == node.rank and not any(kept):
-        return g.reshape(g.reduce(operator, node, axes, False), [1])
+        reduced = g.reduce(operator, node, axes, node.rank == 1)
+        return reduced if node.rank == 1 else g.reshape(reduced, [1])
     dropped = [axis for axis, keep in zip(axes, kept, strict=True) if not keep]
     reduced = g.reduce(operator, node, axes, any(kept))
     return g.Squeeze(reduced, sorted(dropped)) if any(kept) and dropped else reduced

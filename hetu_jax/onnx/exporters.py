@@ -39,6 +39,7 @@ FAMILIES = (
     export_shape,
 )
 
+TRAINING = "it belongs to training; export the nodes of the forward pass"
 _REASONS = {
     "it changes a Variable, which a model for inference does not do": (
         "assign_quantized_embedding_op assign_with_indexedslices_op parameterServerCommunicate_op param_clip_op "
@@ -50,7 +51,7 @@ _REASONS = {
         "gumbel_sample_op normal_sample_op quantize_op rand_op randint_sample_op truncated_normal_sample_op "
         "uniform_sample_op"
     ),
-    "it belongs to training; export the nodes of the forward pass": (
+    TRAINING: (
         "alpt_scale_gradient_op deduplicate_grad_op deduplicate_lookup_op reverse_layout_transform_gradient_data_op "
         "reverse_layout_transform_gradient_gate_op reverse_layout_transform_no_gate_gradient_op "
         "sum_sparse_gradient_op unique_indices_offsets_op unique_indices_op"
@@ -60,8 +61,4 @@ _REASONS = {
 _GRADIENTS = ("hetu_jax.ops.gradient", "hetu_jax.ops.gradient_layout")
 
 NOT_EXPORTED: dict[str, str] = {name: reason for reason, names in _REASONS.items() for name in names.split()}
-NOT_EXPORTED |= {
-    name: "it is a gradient, and so belongs to training; export the nodes of the forward pass"
-    for name, op in OPS.items()
-    if op.__module__ in _GRADIENTS
-}
+NOT_EXPORTED |= {name: TRAINING for name, op in OPS.items() if op.__module__ in _GRADIENTS}

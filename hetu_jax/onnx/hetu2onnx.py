@@ -12,7 +12,6 @@ from onnx import helper, numpy_helper
 
 from ..errors import OnnxExportError
 from ..executor import Executor
-from ..gradients import Gradients
 from ..graph import Feed, Node, Variable, toposort
 from . import exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
@@ -79,14 +78,15 @@ def make_model(
     """
     inputs, outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
     _check_part_of_graph(executor, inputs, outputs)
+    _check_exportable(inputs, outputs)
     seen, given = executor.config.seen_shapes, _by_node(input_shapes, inputs)
     shapes = Inputs(inputs, outputs, seen, given, dynamic_batch, _by_node(dynamic_axes, inputs))
-    names, opset = {node: node.name for node in inputs} | dict(names or {}), _opset(opset)
+    opset, names = _opset(opset), names or {}
     try:
         walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer())
     except OpenLengthError as error:
         walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer_fixed(error))
-    return _assemble(walk, inputs, outputs, job_name, metadata or {})
+    return _assemble(walk, job_name, metadata or {})
 
 
 def _walked(
@@ -96,39 +96,42 @@ def _walked(
     walk = _Walk(g, names, shapes)
     for node in inputs:
         walk.input(node)
-    walk.reserve(outputs)
+    reserved = walk.reserve(outputs)
     for node in toposort(outputs, walk.values):
         walk.visit(node)
-    for node in outputs:
-        walk.output(node)
-    rewrite.simplify(g, {walk.values[node].name for node in outputs})
+    for node, name in zip(outputs, reserved, strict=True):
+        walk.output(node, name)
+    rewrite.simplify(g, {value.name for value in walk.outputs})
     return walk
 
 
 class _Walk:
-    """Turns nodes into ONNX, inputs first."""
+    """Turns nodes into ONNX, inputs first.
+
+    inputs, outputs: the Values that the model takes and gives.  values: the Value of each node.
+    """
 
     def __init__(self, g: Builder, names: Mapping[Node, str], shapes: Mapping[Node, Any]):
         self.g, self.names, self.shapes = g, names, shapes
         self.values: dict[Node, Any] = {}
-        self._outputs: dict[Node, str] = {}
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+        self._kept: set[str] = set()
+        self._results: set[Node] = set()
 
     def input(self, node: Node) -> None:
         known = self.shapes[node]
-        self.values[node] = value = self.g.input(self.names[node], known.dtype, known.shape)
-        if value.name != self.names[node] and node in self.names:
-            raise OnnxExportError(
-                f"two inputs are called {self.names[node]!r}: name them apart with names={{node: name}}"
-            )
-        return value
+        value = self.g.input(self._own_name(node) or "input", known.dtype, known.shape)
+        self.values[node] = value
+        self.inputs.append(value)
+        self._kept.add(value.name)
 
-    def reserve(self, outputs: Sequence[Node]) -> None:
-        """Sets the names of the outputs aside, before anything else can take them."""
-        for node in outputs:
-            name = self._own_name(node) or "output"
-            if node in self.values or isinstance(node, Variable):
-                name += "_out"
-            self._outputs.setdefault(node, self.g.fresh(name))
+    def reserve(self, outputs: Sequence[Node]) -> list[str]:
+        """Names for the outputs, set aside before anything else can take them."""
+        self._results = set(outputs)
+        plain = [node not in self.values and not isinstance(node, Variable) for node in outputs]
+        hints = [self._own_name(node) or "output" for node in outputs]
+        return [self.g.fresh(hint if own else f"{hint}_out") for hint, own in zip(hints, plain, strict=True)]
 
     def visit(self, node: Node) -> None:
         if isinstance(node, Variable):
@@ -144,44 +147,39 @@ class _Walk:
         if known is not None:
             value.shape = known.shape
             value = self.values[node] = self.g.cast(value, known.dtype)
-        if any(value.name in made.output for made in self.g.nodes[start:]):
-            self._name(node, value, start)
+        name = None if node in self._results else self._own_name(node)
+        if name and any(value.name in made.output for made in self.g.nodes[start:]):
+            self._call(value, self.g.fresh(name), start)
 
-    def _name(self, node: Node, value: Value, start: int) -> None:
-        own = self._own_name(node)
-        if node in self._outputs or own:
-            self.g.rename(value, self._outputs.get(node) or self.g.fresh(own), start)
+    def _call(self, value: Value, name: str, start: int) -> None:
+        """Gives a value of the nodes from number `start` on a name that it keeps."""
+        self.g.rename(value, name, start)
+        self._kept.add(name)
 
-    def output(self, node: Node) -> None:
-        """Gives the value of an output its name, behind an Identity where it is an input or a Variable."""
-        value, name = self.values[node], self._outputs[node]
+    def output(self, node: Node, name: str) -> None:
+        """Makes a node's value an output; a copy of it where the value has a name already."""
+        value = self.values[node]
         if not isinstance(value, Value):
             raise OnnxExportError(f"{node.describe()} has several outputs: list its parts, node[0], node[1], ...")
-        if value.name != name:
-            self.values[node] = made = self.g.shaped(self.g.Identity(value), value.shape)
-            self.g.rename(made, name, len(self.g.nodes) - 1)
+        if value.name in self._kept or value.array is not None:
+            value = self.g.shaped(self.g.Identity(value), value.shape)
+        self._call(value, name, 0)
+        self.outputs.append(value)
 
     def _own_name(self, node: Node) -> str | None:
         """The name that the user gave the node, if any."""
-        default = node.name == f"{node.op_type}{node.id}"
+        default = node.name.startswith(f"{node.op_type}{node.id}")
         return self.names.get(node) or (None if default else node.name)
 
     def _initializer(self, node: Variable) -> Value:
         if not hasattr(node.value, "ndim"):
-            raise OnnxExportError(f"{node.describe()} holds a sparse matrix, which ONNX cannot hold: export dense ones")
+            raise OnnxExportError(f"{node.describe()} holds a sparse matrix, which no ONNX operator takes")
         return self.g.initializer(self.names.get(node, node.name), node.value)
 
     def _export(self, node: Node) -> Any:
-        if isinstance(node, Feed):
-            raise OnnxExportError(
-                f"the outputs depend on {node.describe()}, which is not among the inputs: add it there"
-            )
-        function = EXPORTERS.get(node.op.__name__) if node.op else None
-        if function is None:
-            raise OnnxExportError(f"{node.describe()} has no ONNX form: {_reason(node)}")
         self.g.result = getattr(self.shapes.get(node), "shape", None)
         try:
-            return call(function, self.g, node.op, _replaced(node, self.values))
+            return call(EXPORTERS[node.op.__name__], self.g, node.op, _replaced(node, self.values))
         except OnnxExportError as error:
             raise type(error)(f"{node.describe()} cannot be exported: {error}") from None
 
@@ -199,10 +197,14 @@ def _replaced(node: Node, values: Mapping[Node, Any]) -> dict[str, Any]:
     return {name: replace(argument) for name, argument in node.bound.items()}
 
 
-def _reason(node: Node) -> str:
-    if isinstance(node, Gradients) or node.trains:
-        return "it belongs to training; export the nodes of the forward pass"
-    return exporters.NOT_EXPORTED.get(node.op.__name__ if node.op else "", "it is no op")
+def _problem(node: Node) -> str | None:
+    """Why a node cannot be part of a model, if so."""
+    if isinstance(node, Variable) or (node.op is not None and node.op.__name__ in EXPORTERS):
+        return None
+    if isinstance(node, Feed):
+        return f"the outputs depend on {node.describe()}, which is not among the inputs: add it there"
+    reason = exporters.NOT_EXPORTED.get(node.op.__name__ if node.op else "")
+    return f"{node.describe()} has no ONNX form: {reason or exporters.TRAINING}"
 
 
 def _nodes(nodes: Any, what: str) -> list[Node]:
@@ -214,6 +216,14 @@ def _nodes(nodes: Any, what: str) -> list[Node]:
     if what == "inputs" and len(set(nodes)) < len(nodes):
         raise OnnxExportError("inputs has a node twice")
     return list(nodes)
+
+
+def _check_exportable(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
+    problems = [(isinstance(n, Feed), problem) for n in toposort(outputs, inputs) if (problem := _problem(n))]
+    texts = [text for _, text in sorted(problems, key=lambda problem: problem[0])]
+    if texts:
+        more = f"; and {len(texts) - 3} more" if len(texts) > 3 else ""
+        raise OnnxExportError("; ".join(texts[:3]) + more)
 
 
 def _check_part_of_graph(executor: Executor, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
@@ -243,22 +253,20 @@ def _by_node(given: Mapping[Any, Any] | None, inputs: Sequence[Node]) -> dict[No
 
 
 def _opset(opset: int | None) -> int:
-    opset = DEFAULT_OPSET if opset is None else opset
-    if not OLDEST_OPSET <= opset <= onnx.defs.onnx_opset_version():
-        newest = onnx.defs.onnx_opset_version()
+    newest = onnx.defs.onnx_opset_version()
+    opset = min(DEFAULT_OPSET, newest) if opset is None else opset
+    if not OLDEST_OPSET <= opset <= newest:
         raise OnnxExportError(f"opset must be {OLDEST_OPSET} to {newest}, not {opset}")
     return opset
 
 
-def _assemble(
-    walk: _Walk, inputs: Sequence[Node], outputs: Sequence[Node], job_name: str | None, metadata: Mapping[str, str]
-) -> onnx.ModelProto:
+def _assemble(walk: _Walk, job_name: str | None, metadata: Mapping[str, str]) -> onnx.ModelProto:
     g = walk.g
     graph = helper.make_graph(
         g.nodes,
         "hetu_jax",
-        [_info(walk.values[node]) for node in inputs],
-        [_info(walk.values[node]) for node in outputs],
+        list(map(_info, walk.inputs)),
+        list(map(_info, walk.outputs)),
         [numpy_helper.from_array(np.asarray(value.array), value.name) for value in g.initializers.values()],
         doc_string=job_name or "",
     )

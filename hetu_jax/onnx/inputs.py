@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import OnnxExportError
+from ..errors import OnnxExportError, OpError
 from ..graph import Feed, Node, Placeholder, Variable, toposort
 from . import shapes
 from .builder import Shape
@@ -40,12 +40,14 @@ class Inputs:
     def infer(self) -> dict[Node, Any]:
         """The shape and dtype of every node, as far as they can be found.
 
-        Raises OpError where the graph does not work, OnnxExportError for an input of unknown shape.
+        Raises OnnxExportError where the graph does not work with the shapes, and for an input of unknown shape.
         """
         try:
             return self._infer()
         except shapes.Fixed as fixed:
             return self.infer_fixed(fixed.error)
+        except OpError as error:
+            raise OnnxExportError(f"the shapes of the inputs do not fit the graph: {error}") from None
 
     def infer_fixed(self, error: Exception) -> dict[Node, Any]:
         """The same with nothing open, after a warning that gives the reason.

@@ -1,15 +1,15 @@
-"""Tidying the exported graph: broadcasts that ONNX does by itself, Gemm, and what nobody reads any more."""
+"""Tidying the exported graph: broadcasts that ONNX does by itself, biases, and what nobody reads any more."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from .builder import Builder, Shape
+from .builder import Builder, Shape, Value
 
 _BROADCASTING = frozenset(
     "Add Sub Mul Div Pow Min Max Where Equal Less Greater LessOrEqual GreaterOrEqual And Or Xor Mod PRelu".split()
@@ -20,8 +20,9 @@ def simplify(g: Builder, outputs: Set[str]) -> None:
     """Rewrites the nodes of `g` in place; the values of `outputs` stay the same."""
     bypass_expand(g)
     drop_unread(g, outputs)
-    fuse_gemm(g, outputs)
+    fold_reshape(g, outputs)
     drop_unread(g, outputs)
+    fuse_bias(g, outputs)
 
 
 def _producers(g: Builder) -> dict[str, onnx.NodeProto]:
@@ -53,23 +54,65 @@ def _known(shape: Shape | None) -> bool:
     return shape is not None and None not in shape
 
 
-def fuse_gemm(g: Builder, outputs: Set[str]) -> None:
-    """MatMul of two matrices and Add of a bias become Gemm."""
+def fold_reshape(g: Builder, outputs: Set[str]) -> None:
+    """A stored tensor that is read only to be reshaped is stored in that shape."""
+    readers = _reader_counts(g, outputs)
+    for node in g.nodes:
+        stored = g.initializers.get(node.input[0]) if node.op_type == "Reshape" else None
+        shape = g.initializers.get(node.input[1]) if stored is not None else None
+        if shape is None or readers[stored.name] > 1 or node.output[0] in outputs or 0 in shape.array:
+            continue
+        _reshape_stored(stored, shape.array.tolist())
+        for reader in g.nodes:
+            reader.input[:] = [stored.name if name == node.output[0] else name for name in reader.input]
+        readers[stored.name] = readers[node.output[0]]
+
+
+def _reshape_stored(value: Value, shape: Sequence[int]) -> None:
+    value.array = np.asarray(value.array).reshape(shape)
+    value.shape = value.array.shape
+
+
+def fuse_bias(g: Builder, outputs: Set[str]) -> None:
+    """Add of a bias becomes part of the Conv, MatMul or Gemm before it."""
     producers, readers = _producers(g), _reader_counts(g, outputs)
     for place, node in enumerate(g.nodes):
         for product, bias in _operands(node) if node.op_type == "Add" else ():
             source = producers.get(product)
-            if source is not None and readers[product] == 1 and _is_product(g, source) and _fits(g, product, bias):
-                gemm = helper.make_node("Gemm", [*source.input, bias], node.output, name=node.name)
-                gemm.attribute.extend(source.attribute)
-                node.CopyFrom(gemm)
-                source.Clear()
-                if re.fullmatch(r"add(_\d+)?", gemm.name):
-                    g.rename(g.values[gemm.name], g.fresh("gemm"), place)
-                    producers[node.output[0]] = node
-                    readers[node.output[0]] = readers[gemm.name]
-                break
+            if source is None or readers[product] > 1 or len(source.input) != 2:
+                continue
+            if _is_product(g, source) and _fits(g, product, bias):
+                _join(node, source, "Gemm", bias)
+            elif source.op_type == "Conv" and readers[bias] == 1 and _is_per_channel(g, source, bias):
+                _reshape_stored(g.initializers[bias], [-1])
+                _join(node, source, "Conv", bias)
+            else:
+                continue
+            count = readers[node.output[0]]
+            _rename(g, node, place)
+            producers[node.output[0]], readers[node.output[0]] = node, count
+            break
     g.nodes = [node for node in g.nodes if node.op_type]
+
+
+def _join(node: onnx.NodeProto, source: onnx.NodeProto, operator: str, bias: str) -> None:
+    """Makes of an Add the operator that `source` is, with the bias as its third input."""
+    joined = helper.make_node(operator, [*source.input, bias], node.output, name=node.name)
+    joined.attribute.extend(source.attribute)
+    node.CopyFrom(joined)
+    source.Clear()
+
+
+def _rename(g: Builder, node: onnx.NodeProto, place: int) -> None:
+    """Calls what was an Add by its new operator, unless the user gave it a name."""
+    if re.fullmatch(r"add(_\d+)?", node.output[0]):
+        g.rename(g.values[node.output[0]], g.fresh(node.op_type.lower()), place)
+
+
+def _is_per_channel(g: Builder, convolution: onnx.NodeProto, bias: str) -> bool:
+    """Whether it is a stored vector with one element for each channel of the convolution, along axis 1 of four."""
+    stored, channels = g.initializers.get(bias), g.values[convolution.input[1]].shape[0]
+    return stored is not None and stored.shape in ((channels, 1, 1), (1, channels, 1, 1))
 
 
 def _operands(node: onnx.NodeProto) -> Iterator[tuple[str, str]]:
@@ -79,18 +122,18 @@ def _operands(node: onnx.NodeProto) -> Iterator[tuple[str, str]]:
 
 def _is_product(g: Builder, node: onnx.NodeProto) -> bool:
     """Whether it multiplies two matrices of floats, and does nothing else."""
-    if len(node.input) != 2 or node.op_type not in ("MatMul", "Gemm"):
+    if node.op_type not in ("MatMul", "Gemm"):
         return False
     factors = [g.values[name] for name in node.input]
     return all(f.shape is not None and len(f.shape) == 2 and np.issubdtype(f.dtype, np.floating) for f in factors)
 
 
 def _fits(g: Builder, product: str, bias: str) -> bool:
-    """Whether the bias broadcasts to the product, and not the other way."""
+    """Whether it is the same bias for each row of the product."""
     whole, part = g.values[product].shape, g.values[bias].shape
-    if not _known(whole) or not _known(part) or len(part) > 2:
+    if not _known(whole) or not _known(part) or len(part) > 2 or part[:-1] not in ((), (1,)):
         return False
-    return all(b in (1, a) for a, b in zip(whole[::-1], part[::-1], strict=False))
+    return all(b in (1, whole[-1]) for b in part[-1:])
 
 
 def _reader_counts(g: Builder, outputs: Set[str]) -> dict[str, int]:

@@ -48,7 +48,7 @@ class Symbols:
     def fix(self) -> dict[str, int]:
         """Leaves nothing open any more; returns the lengths that the symbols stood for."""
         self._fixed = True
-        self.trials = {name: (first, first) for name, (first, _) in self.trials.items()}
+        self.trials = {name: (one, one) for name, (one, _) in self.trials.items() if not name.startswith(NAMELESS)}
         return {name: first for name, (first, _) in self.trials.items()}
 
     def length(self, dim: Dim, trial: int) -> int:

@@ -1,0 +1,435 @@
+"""The ONNX export as a user meets it: shapes, names, files and messages.  The ops are in test_onnx_ops.py."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import hetu_jax as ht
+from hetu_jax import onnx as ax
+from hetu_jax.errors import OnnxExportError
+from hetu_jax.onnx import registry
+from hetu_jax.onnx.hetu2onnx import make_model
+
+CNN = ["Conv", "Relu", "AveragePool", "Conv", "Relu", "AveragePool", "Reshape", "Gemm"]
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(scale=0.1, size=shape).astype(np.float32)
+
+
+def weight(name, *shape):
+    return ht.Variable(name, numbers(*shape))
+
+
+def operators(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def dims(info):
+    return [
+        dim.dim_param or (dim.dim_value if dim.HasField("dim_value") else None)
+        for dim in info.type.tensor_type.shape.dim
+    ]
+
+
+def run(model, **feeds):
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)
+
+
+def conv_relu_avg(x, name, *shape):
+    x = ht.conv2d_op(x, weight(name, *shape), padding=2, stride=1)
+    return ht.avg_pool2d_op(ht.relu_op(x), kernel_H=2, kernel_W=2, padding=0, stride=2)
+
+
+def cnn(x):
+    """The model of the documentation."""
+    x = conv_relu_avg(conv_relu_avg(x, "W1", 32, 1, 5, 5), "W2", 64, 32, 5, 5)
+    return ht.matmul_op(ht.array_reshape_op(x, (-1, 7 * 7 * 64)), weight("W3", 7 * 7 * 64, 10))
+
+
+def test_documentation(tmp_path):
+    """The documentation's export, before any run: eight nodes, an open batch, and Hetu's own result."""
+    x = ht.Variable(name="X")
+    y = cnn(x) + weight("b3", 10)
+    executor = ht.Executor([y], ctx=ht.cpu(0))
+    path = tmp_path / "hetu_cnn_model.onnx"
+    model = ax.hetu2onnx.export(executor, [x], [y], path)
+    assert operators(model) == CNN
+    assert dims(model.graph.input[0]) == ["N", 1, "H", "W"]
+    assert [value.name for value in model.graph.initializer] == ["W1", "W2", "shape", "W3", "b3"]
+    assert 330_000 < path.stat().st_size < 336_000
+    session = onnxruntime.InferenceSession(str(path))
+    for batch in (1, 5):
+        images = numbers(batch, 1, 28, 28)
+        (result,) = session.run(None, {session.get_inputs()[0].name: images})
+        (wanted,) = executor.run(feed_dict={x: images})
+        np.testing.assert_allclose(result, wanted.asnumpy(), rtol=1e-5, atol=1e-6)
+    assert dims(make_model(executor, [x], [y]).graph.input[0]) == ["N", 1, 28, 28]
+
+
+def test_training_executor(tmp_path):
+    """The outputs of a training graph over dataloaders export without the training."""
+    images, labels = numbers(20, 784), np.eye(10, dtype=np.float32)[np.arange(20) % 10]
+    x = ht.dataloader_op([ht.Dataloader(images, 8, "train"), ht.Dataloader(images, 4, "validate")])
+    y_ = ht.dataloader_op([ht.Dataloader(labels, 8, "train"), ht.Dataloader(labels, 4, "validate")])
+    logits = cnn(ht.array_reshape_op(x, [-1, 1, 28, 28]))
+    y = logits + ht.broadcastto_op(weight("b3", 10), logits)
+    loss = ht.reduce_mean_op(ht.softmaxcrossentropy_op(y, y_), [0])
+    train = ht.optim.SGDOptimizer(learning_rate=0.01).minimize(loss)
+    executor = ht.Executor([loss, y, train], dataloader_name="train")
+    executor.run()
+    model = ax.hetu2onnx.export(executor, [x], [y], onnx_save_dir=str(tmp_path / "cnn.onnx"))
+    assert operators(model) == ["Reshape", *CNN]
+    assert (dims(model.graph.input[0]), dims(model.graph.output[0])) == (["N", 784], ["N", 10])
+    assert (model.graph.input[0].name, model.graph.output[0].name) == ("input", "output")
+    whole = ht.Executor([y, loss], dataloader_name="train", inference=True)
+    wanted = whole.run(convert_to_numpy_ret_vals=True)
+    both = make_model(executor, [x, y_], [y, loss])
+    results = run(both, input=images[8:16], input_1=labels[8:16])
+    for result, expected in zip(results, wanted, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(OnnxExportError, match="belongs to training"):
+        make_model(executor, [x, y_], [train])
+    with pytest.raises(OnnxExportError, match="not among the inputs: add it"):
+        make_model(executor, [x], [loss])
+    with pytest.raises(OnnxExportError, match="do not depend on the input"):
+        make_model(executor, [x, y_], [y])
+
+
+def test_batch_norm_and_dropout_are_exported_for_inference():
+    """What a training run moved is what the model holds, and dropout is gone."""
+    x, y_ = ht.Variable("x"), ht.Variable("y_")
+    hidden = ht.matmul_op(x, weight("w", 6, 4))
+    normed = ht.batch_normalization_op(
+        hidden, ht.init.ones((1, 4, 1, 1), name="scale"), ht.init.zeros((4,), name="bias")
+    )
+    y = ht.dropout_op(normed, 0.5)
+    loss = ht.reduce_mean_op(ht.binarycrossentropywithlogits_op(y, y_), [0, 1])
+    executor = ht.Executor({"train": [loss, ht.optim.AdamOptimizer().minimize(loss)], "test": [y]})
+    for step in range(3):
+        executor.run("train", feed_dict={x: 5 + numbers(8, 6, seed=step), y_: np.ones((8, 4))})
+    model = make_model(executor, [x], [y])
+    assert operators(model) == ["MatMul", "BatchNormalization"]
+    assert {"scale", "bias", "scale_running_mean", "scale_running_var"} < {v.name for v in model.graph.initializer}
+    (wanted,) = executor.run("test", feed_dict={x: numbers(3, 6)}, convert_to_numpy_ret_vals=True)
+    np.testing.assert_allclose(run(model, x=numbers(3, 6))[0], wanted, rtol=1e-4, atol=1e-6)
+
+
+# Shapes
+
+
+def test_unknown_shape_is_an_error_that_helps():
+    x = ht.Variable("x")
+    executor = ht.Executor([ht.relu_op(x)])
+    with pytest.raises(
+        OnnxExportError, match=r"shape of Placeholder 'x' at .*test_onnx_export.py:\d+ is unknown.*input_shapes"
+    ):
+        make_model(executor, [x], executor.eval_node_dict["default"])
+    model = make_model(executor, [x], executor.eval_node_dict["default"], input_shapes={x: ("N", 3, None)})
+    assert dims(model.graph.output[0]) == ["N", 3, "x_dim_2"]
+    executor.run(feed_dict={x: numbers(2, 3)})
+    assert dims(make_model(executor, [x], executor.eval_node_dict["default"]).graph.input[0]) == ["N", 3]
+
+
+def test_dimensions_that_stay_open():
+    x = ht.Variable("x")
+    y = ht.reduce_sum_op(ht.transpose_op(x, [0, 2, 1]), [2])
+    executor = ht.Executor([y])
+    executor.run(feed_dict={x: numbers(2, 3, 4)})
+
+    def shapes(**options):
+        model = make_model(executor, [x], [y], **options)
+        run(model, x=numbers(2, 3, 4))
+        return dims(model.graph.input[0]), dims(model.graph.output[0])
+
+    assert shapes() == (["N", 3, 4], ["N", 4])
+    assert shapes(dynamic_batch=False) == ([2, 3, 4], [2, 4])
+    assert shapes(dynamic_axes={x: {2: "length"}}) == (["N", 3, "length"], ["N", "length"])
+    assert shapes(dynamic_axes={"x": [1]}) == (["N", "x_dim_1", 4], ["N", 4])
+    with pytest.raises(OnnxExportError, match="'z' is none of the inputs"):
+        shapes(dynamic_axes={"z": [1]})
+
+
+def test_inputs_of_another_length_are_no_batch():
+    """The first input tells the batch; an input fed with other rows keeps its length."""
+    x, w = ht.Variable("x"), ht.Variable("w")
+    y = ht.matmul_op(x, w)
+    executor = ht.Executor([y])
+    executor.run(feed_dict={x: numbers(5, 3), w: numbers(3, 2)})
+    model = make_model(executor, [x, w], [y])
+    assert [dims(i) for i in model.graph.input] == [["N", 3], [3, 2]]
+    assert run(model, x=numbers(7, 3), w=numbers(3, 2))[0].shape == (7, 2)
+
+
+def test_a_fixed_batch_is_exported_with_a_warning():
+    x = ht.Variable("x")
+    y = ht.array_reshape_op(x, (4, 6)) * 2.0
+    executor = ht.Executor([y])
+    executor.run(feed_dict={x: numbers(8, 3)})
+    with pytest.warns(UserWarning, match=r"for N = 8 only: array_reshape_op .*test_onnx_export.py"):
+        model = make_model(executor, [x], [y])
+    assert dims(model.graph.input[0]) == [8, 3]
+    with pytest.raises(OnnxExportError, match="do not fit the graph"):
+        make_model(executor, [x], [y], input_shapes={x: (5, 5)})
+
+
+def test_an_axis_that_must_be_fixed():
+    """An op that ONNX cannot write for an open length fixes it, where it was seen."""
+    x = ht.Variable("x")
+    y = ht.split_op(x, [0], [1], [2])
+    executor = ht.Executor([y])
+    with pytest.raises(OnnxExportError, match="split_op .*axis 0 of its input .* fixed length.*run the Executor once"):
+        make_model(executor, [x], [y], input_shapes={x: ("N", 2)})
+    executor.run(feed_dict={x: numbers(6, 2)})
+    with pytest.warns(UserWarning, match="for N = 6 only: split_op"):
+        model = make_model(executor, [x], [y])
+    assert run(model, x=numbers(6, 2))[0].shape == (3, 2)
+
+
+# Names
+
+
+def test_names():
+    """A shared Variable is stored once, equal names get a number, and the user's names stay."""
+    x, w, twin = ht.Variable("x"), weight("w", 3, 3), weight("w", 3, 3)
+    hidden = ht.relu_op(ht.matmul_op(x, w), name="hidden")
+    y = ht.matmul_op(ht.matmul_op(hidden, w), twin)
+    z = ht.sigmoid_op(y, name="probability")
+    model = make_model(ht.Executor([y, z]), [x], [y, z], names={y: "logits"})
+    assert [value.name for value in model.graph.initializer] == ["w", "w_1"]
+    assert [node.output[0] for node in model.graph.node] == ["matmul", "hidden", "matmul_1", "logits", "probability"]
+    assert [node.name for node in model.graph.node] == [node.output[0] for node in model.graph.node]
+    assert [value.name for value in model.graph.output] == ["logits", "probability"]
+    again = make_model(ht.Executor([y, z]), [x], [y, z], names={y: "logits"})
+    assert again == model
+
+
+def test_outputs_that_nothing_computes():
+    """An input, a Variable and a node twice: each is an output of its own."""
+    x, w = ht.Variable("x"), weight("w", 2, 2)
+    y = ht.matmul_op(x, w)
+    model = make_model(ht.Executor([y]), [x], [x, w, y, y])
+    assert operators(model).count("Identity") == 3
+    results = run(model, x=numbers(3, 2))
+    assert len({value.name for value in model.graph.output}) == 4
+    for result, wanted in zip(
+        results, [numbers(3, 2), numbers(2, 2), *2 * [numbers(3, 2) @ numbers(2, 2)]], strict=True
+    ):
+        np.testing.assert_allclose(result, wanted, rtol=1e-5)
+
+
+def test_any_node_can_be_an_input():
+    """Variables become inputs instead of initializers; an inner node cuts the graph."""
+    x, w = ht.Variable("x"), weight("w", 3, 4)
+    hidden = ht.relu_op(ht.matmul_op(x, w))
+    y = ht.matmul_op(hidden, weight("v", 4, 2))
+    executor = ht.Executor([y])
+    executor.run(feed_dict={x: numbers(5, 3)})
+    free = make_model(executor, [x, w], [y])
+    assert [(i.name, dims(i)) for i in free.graph.input] == [("x", ["N", 3]), ("w", [3, 4])]
+    head = make_model(executor, [hidden], [y])
+    assert (operators(head), dims(head.graph.input[0])) == (["MatMul"], ["N", 4])
+
+
+# Errors
+
+
+def test_refusals(tmp_path):
+    x, other = ht.Variable("x"), ht.Variable("other")
+    y = ht.matmul_op(x, weight("w", 3, 2))
+    executor = ht.Executor([y, ht.matmul_op(y, ht.rand_op([2, 2]))])
+    noisy = executor.eval_node_dict["default"][1]
+    for inputs, outputs, message in [
+        ([], [y], "inputs must be a list of at least one node"),
+        ([x], [], "outputs must be a list of at least one node"),
+        (x, [y], "inputs must be a list"),
+        ([x, x], [y], "inputs has a node twice"),
+        (["x"], [y], "'x' in it, which is no node"),
+        ([other], [y], "'other' .* is no part of the Executor's graph"),
+        ([x], [ht.relu_op(y)], "relu_op .* is no part of the Executor's graph"),
+        (
+            [x],
+            [noisy],
+            r"rand_op 'RandOp\d+' at .*test_onnx_export.py:\d+ has no ONNX form: it draws new random numbers",
+        ),
+    ]:
+        with pytest.raises(OnnxExportError, match=message):
+            make_model(executor, inputs, outputs)
+    with pytest.raises(OnnxExportError, match="opset must be 13 to"):
+        make_model(executor, [x], [y], opset=12)
+    with pytest.raises(TypeError, match="path"):
+        ax.hetu2onnx.export(executor, [x], [y])
+    with pytest.raises(OnnxExportError, match="is a folder"):
+        ax.hetu2onnx.export(executor, [x], [y], tmp_path)
+    with pytest.raises(OSError, match="nowhere"):
+        ax.hetu2onnx.export(executor, [x], [y], tmp_path / "nowhere" / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_older_opset_that_lacks_an_operator():
+    x = ht.Variable("x", np.ones((2, 2)))
+    slots = ht.layout_transform_op(x, [ht.Variable("i", np.zeros((2, 1)))], [ht.Variable("l", np.arange(2))], 2, 1)
+    with pytest.raises(OnnxExportError, match="layout_transform_op .* export with opset=18 or newer, not 13"):
+        make_model(ht.Executor([slots]), [x], [slots], opset=13)
+
+
+def test_registry_checks_exporters():
+    with pytest.raises(ValueError, match="no op is called rel_op"):
+        registry.exporter(lambda g: None) if False else registry.same({"rel_op": "Relu"})
+
+    def relu_op(g, x):
+        return g.Relu(x)
+
+    with pytest.raises(ValueError, match=r"must take \(g, node\), not \(g, x\)"):
+        registry.exporter(relu_op)
+    with pytest.raises(ValueError, match="two exporters are called relu_op"):
+        registry.same({"relu_op": "Relu"})
+
+
+# Files
+
+
+def test_file_is_whole_or_absent(tmp_path, monkeypatch):
+    x = ht.Variable("x")
+    y = ht.matmul_op(x, weight("w", 3, 2))
+    executor, path = ht.Executor([y]), tmp_path / "model.onnx"
+    ax.hetu2onnx.export(executor, [x], [y], path, metadata={"trained on": "nothing"}, job_name="a job")
+    before = path.read_bytes()
+    model = onnx.load(path)
+    assert (model.graph.doc_string, model.metadata_props[0].value) == ("a job", "nothing")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        ax.hetu2onnx.export(executor, [x], [y], path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_external_data(tmp_path):
+    """The parameters beside the model, found again relative to it; the model in memory is whole."""
+    x = ht.Variable("x")
+    y = ht.matmul_op(x, weight("w", 30, 40)) + weight("b", 40)
+    executor, path = ht.Executor([y]), tmp_path / "model.onnx"
+    model = ax.hetu2onnx.export(executor, [x], [y], path, external_data=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx", "model.onnx.data"]
+    assert path.stat().st_size < 1000 < 4800 <= (tmp_path / "model.onnx.data").stat().st_size
+    onnx.checker.check_model(str(path), full_check=True)
+    (result,) = onnxruntime.InferenceSession(str(path)).run(None, {"x": numbers(2, 30)})
+    np.testing.assert_allclose(result, run(model, x=numbers(2, 30))[0])
+    stored = {value.name: onnx.numpy_helper.to_array(value) for value in onnx.load(path).graph.initializer}
+    np.testing.assert_array_equal(stored["w"], numbers(30, 40))
+
+
+def test_versions():
+    x = ht.Variable("x")
+    y = ht.matmul_op(x, weight("w", 3, 2))
+    executor = ht.Executor([y])
+    for opset, ir in ((None, 13), (13, 7), (21, 10)):
+        model = make_model(executor, [x], [y], opset=opset)
+        assert (model.opset_import[0].version, model.ir_version) == (opset or 26, ir)
+        run(model, x=numbers(2, 3))
+
+
+def test_onnx_is_imported_only_when_asked_for():
+    code = "import sys, hetu_jax; assert 'onnx' not in sys.modules; import hetu_jax.onnx as ax; ax.hetu2onnx.export"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+# Rewrites
+
+
+def biased(add):
+    x, bias = ht.Variable("x"), weight("b", 4)
+    y = add(ht.conv2d_op(x, weight("w", 4, 3, 3, 3), padding=1), bias)
+    executor = ht.Executor([y])
+    (wanted,) = executor.run(feed_dict={x: numbers(2, 3, 5, 5)}, convert_to_numpy_ret_vals=True)
+    model = make_model(executor, [x], [y])
+    np.testing.assert_allclose(run(model, x=numbers(2, 3, 5, 5))[0], wanted, rtol=1e-4, atol=1e-6)
+    return model
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda x, b: x + ht.conv2d_broadcastto_op(b, x),
+        lambda x, b: ht.broadcastto_op(ht.array_reshape_op(b, (1, 4, 1, 1)), x) + x,
+        lambda x, b: x + ht.array_reshape_op(b, (4, 1, 1)),
+    ],
+)
+def test_bias_of_a_convolution(add):
+    """However the script spells it, the bias is the third input of Conv."""
+    model = biased(add)
+    assert operators(model) == ["Conv"]
+    assert sorted(list(value.dims) for value in model.graph.initializer) == [[4], [4, 3, 3, 3]]
+
+
+def test_additions_that_are_no_bias():
+    """One number for all channels, a residual and a shared product stay additions."""
+    assert "Add" in operators(biased(lambda x, b: x + ht.array_reshape_op(ht.slice_op(b, [0], [1]), (1, 1, 1, 1))))
+    x, w = ht.Variable("x"), weight("w", 3, 3)
+    product = ht.matmul_op(x, w)
+    residual = product + x
+    assert operators(make_model(ht.Executor([residual]), [x], [residual])) == ["MatMul", "Add"]
+    shared = [product + weight("b", 3), ht.relu_op(product)]
+    assert operators(make_model(ht.Executor(shared), [x], shared)) == ["MatMul", "Add", "Relu"]
+
+
+def test_broadcasts_that_matter_stay():
+    """An Expand goes only where another operand already has its shape."""
+    x, row = ht.Variable("x"), weight("row", 1, 3)
+    wide = ht.broadcastto_op(row, x)
+    y = ht.exp_op(wide) + row
+    executor = ht.Executor([y, wide * x])
+    executor.run(feed_dict={x: numbers(4, 3)})
+    model = make_model(executor, [x], [y])
+    assert operators(model) == ["Shape", "Expand", "Exp", "Add"]
+    assert run(model, x=numbers(6, 3))[0].shape == (6, 3)
+    product = executor.eval_node_dict["default"][1]
+    assert operators(make_model(executor, [x], [product])) == ["Mul"]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        0,
+        -1,
+        slice(1, None),
+        slice(None, None, -1),
+        (0, 1),
+        (slice(None), -1),
+        (Ellipsis, 1),
+        (None, slice(2)),
+        (0, 1, 2),
+    ],
+    ids=str,
+)
+def test_indexing(index):
+    x = ht.Variable("x")
+    y = x[index]
+    model = make_model(ht.Executor([y]), [x], [y], input_shapes={x: (2, 3, 4)})
+    value = numbers(2, 3, 4)
+    np.testing.assert_array_equal(run(model, x=value)[0], np.atleast_1d(value[index]))
+
+
+def test_long_graphs():
+    """Thousands of nodes: no recursion, and seconds."""
+    x = ht.Variable("x")
+    y = x
+    for _ in range(3000):
+        y = ht.relu_op(y) * 1.5
+    executor = ht.Executor([y])
+    start = time.monotonic()
+    model = make_model(executor, [x], [y], input_shapes={x: ("N", 3)})
+    assert len(model.graph.node) == 6000
+    assert time.monotonic() - start < 60
