@@ -1,0 +1,43 @@
+"""Every name that a Hetu script can import is there."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import hetu_jax as ht
+from hetu_jax import gpu_ops, layers
+
+from .hetu_names import VINTAGES
+
+DOCS = Path(__file__).parents[1] / "docs"
+LAYERS = """
+    AvgPool2d BalanceAssignmentGate BatchNorm BatchSplitOnlyLayer BCELoss BCEWithLogitsLoss Concatenate
+    ConcatenateLayers Conv2d DropOut Embedding Expert HashGate HashLayer Identity KTop1Gate KTop1Layer LayerNorm Linear
+    MAELoss MaxPool2d Mish MoELayer MSELoss MultiHeadAttention Relu ReserveSplitLayer Reshape SAMGate SAMLayer Sequence
+    Slice SoftmaxCrossEntropyLoss SumLayers TopKGate
+""".split()
+
+
+@pytest.mark.parametrize("vintage", VINTAGES)
+def test_all_names_of_gpu_ops_are_there(vintage):
+    missing = [name for name in VINTAGES[vintage] if not callable(getattr(ht, name, None))]
+    assert not missing
+    assert all(getattr(gpu_ops, name) is getattr(ht, name) for name in VINTAGES[vintage])
+
+
+def test_all_layers_are_there():
+    assert len(LAYERS) == 35
+    assert all(callable(getattr(layers, name)) for name in LAYERS)
+
+
+def test_a_misspelt_name_gets_a_hint():
+    with pytest.raises(AttributeError, match="hetu_jax has no 'conv2_op'; did you mean conv2d_op"):
+        _ = ht.conv2_op
+
+
+def test_the_reference_of_the_ops_is_fresh():
+    page = runpy.run_path(str(DOCS / "build_ops.py"))["page"]()
+    assert (DOCS / "ops.md").read_text(encoding="utf-8") == page, "run python docs/build_ops.py"
+    assert len(re.findall(r"^### ", page, re.MULTILINE)) == len(gpu_ops.OPS)
