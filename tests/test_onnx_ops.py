@@ -44,7 +44,7 @@ class Model:
         self.batched = [leaf for leaf in leaves if leaf.shape and leaf.shape[0] == batch]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that the batch is fixed, where it must be
-            self.proto = hetu2onnx.make_model(
+            self.proto = hetu2onnx.export(
                 Executor(self.outputs),
                 self.inputs,
                 self.outputs,

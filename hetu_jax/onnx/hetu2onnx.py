@@ -16,12 +16,13 @@ from ..graph import Feed, Node, Variable, toposort
 from . import exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
 from .files import MAX_BYTES, save
-from .inputs import Inputs
+from .inputs import Inputs, own_name
 from .registry import EXPORTERS, call
 from .shapes import NAMELESS
 
 DEFAULT_OPSET = 26
 OLDEST_OPSET = 13
+NO_EXPORTER = "no exporter is registered for it; write one with hetu_jax.onnx.registry.exporter"
 
 
 def export(
@@ -32,61 +33,47 @@ def export(
     job_name: str | None = None,
     *,
     onnx_save_dir: str | os.PathLike[str] | None = None,
-    external_data: bool = False,
-    **options: Any,
-) -> onnx.ModelProto:
-    """Writes what leads from `inputs` to `outputs` as an ONNX model, in inference form.
-
-    executor: an Executor over the graph; it need not have run.
-    inputs: what the model takes: placeholders, dataloader nodes, or any other nodes of the graph.
-    outputs: what it gives.  path: the file, which appears whole or not at all; `onnx_save_dir` is Hetu's name for it.
-    job_name: goes into the graph's doc_string.
-    external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB.
-    options: those of `make_model`.
-    Returns: the model.
-    Raises OnnxExportError for what ONNX cannot hold, naming the op and the line; OSError for an unwritable path.
-    """
-    path = onnx_save_dir if path is None else path
-    if path is None:
-        raise TypeError("export needs a path: the name of the file to write")
-    model = make_model(executor, inputs, outputs, job_name, **options)
-    save(model, os.fspath(path), external_data)
-    return model
-
-
-def make_model(
-    executor: Executor,
-    inputs: Sequence[Node],
-    outputs: Sequence[Node],
-    job_name: str | None = None,
-    *,
     opset: int | None = None,
     dynamic_batch: bool = True,
     dynamic_axes: Mapping[Any, Any] | None = None,
     input_shapes: Mapping[Any, Sequence[Any]] | None = None,
     names: Mapping[Node, str] | None = None,
+    external_data: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> onnx.ModelProto:
-    """The ONNX model that `export` writes.
+    """Writes what leads from `inputs` to `outputs` as an ONNX model, in inference form.
 
-    opset: of the model, 13 to 26; None means 26, the newest that ONNX Runtime 1.31 runs.
+    executor: an Executor over the graph; it need not have run.
+    inputs: what the model takes: placeholders, dataloader nodes, or any other nodes of the graph.
+    outputs: what it gives.
+    path: the file, which appears whole or not at all; None only returns the model.  `onnx_save_dir` is Hetu's name.
+    job_name: goes into the graph's doc_string.
+    opset: of the model, from 13 on; None means 26, the newest that ONNX Runtime 1.31 runs.
     dynamic_batch: leave the first dimension of placeholders and dataloaders open, under the name N.
     dynamic_axes: further open dimensions by input (the node or its name): axis numbers, or names by axis number.
     input_shapes: shapes by input, for what was never fed; a string or None in a shape leaves that dimension open.
     names: names for inputs, outputs and other nodes in place of their own.
+    external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB.
     metadata: pairs of strings to store in the model.
+    Returns: the model.
+    Raises OnnxExportError for what ONNX cannot hold, naming the op and the line; OSError for an unwritable path.
     """
     inputs, outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
+    executor = getattr(executor, "executor", executor)
     _check_part_of_graph(executor, inputs, outputs)
     _check_exportable(inputs, outputs)
-    seen, given = executor.config.seen_shapes, _by_node(input_shapes, inputs)
-    shapes = Inputs(inputs, outputs, seen, given, dynamic_batch, _by_node(dynamic_axes, inputs))
-    opset, names = _opset(opset), names or {}
+    names, opset = names or {}, _opset(opset)
+    given = _by_node(input_shapes, inputs), _by_node(dynamic_axes, inputs)
+    shapes = Inputs(inputs, outputs, names, executor.config.seen_shapes, dynamic_batch, *given)
     try:
         walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer())
     except OpenLengthError as error:
         walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer_fixed(error))
-    return _assemble(walk, job_name, metadata or {})
+    model = _assemble(walk, shapes, job_name, metadata or {})
+    path = onnx_save_dir if path is None else path
+    if path is not None:
+        save(model, os.fspath(path), external_data)
+    return model
 
 
 def _walked(
@@ -121,7 +108,7 @@ class _Walk:
 
     def input(self, node: Node) -> None:
         known = self.shapes[node]
-        value = self.g.input(self._own_name(node) or "input", known.dtype, known.shape)
+        value = self.g.input(own_name(node, self.names) or "input", known.dtype, known.shape)
         self.values[node] = value
         self.inputs.append(value)
         self._kept.add(value.name)
@@ -130,7 +117,7 @@ class _Walk:
         """Names for the outputs, set aside before anything else can take them."""
         self._results = set(outputs)
         plain = [node not in self.values and not isinstance(node, Variable) for node in outputs]
-        hints = [self._own_name(node) or "output" for node in outputs]
+        hints = [own_name(node, self.names) or "output" for node in outputs]
         return [self.g.fresh(hint if own else f"{hint}_out") for hint, own in zip(hints, plain, strict=True)]
 
     def visit(self, node: Node) -> None:
@@ -147,7 +134,7 @@ class _Walk:
         if known is not None:
             value.shape = known.shape
             value = self.values[node] = self.g.cast(value, known.dtype)
-        name = None if node in self._results else self._own_name(node)
+        name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
             self._call(value, self.g.fresh(name), start)
 
@@ -165,11 +152,6 @@ class _Walk:
             value = self.g.shaped(self.g.Identity(value), value.shape)
         self._call(value, name, 0)
         self.outputs.append(value)
-
-    def _own_name(self, node: Node) -> str | None:
-        """The name that the user gave the node, if any."""
-        default = node.name.startswith(f"{node.op_type}{node.id}")
-        return self.names.get(node) or (None if default else node.name)
 
     def _initializer(self, node: Variable) -> Value:
         if not hasattr(node.value, "ndim"):
@@ -203,8 +185,8 @@ def _problem(node: Node) -> str | None:
         return None
     if isinstance(node, Feed):
         return f"the outputs depend on {node.describe()}, which is not among the inputs: add it there"
-    reason = exporters.NOT_EXPORTED.get(node.op.__name__ if node.op else "")
-    return f"{node.describe()} has no ONNX form: {reason or exporters.TRAINING}"
+    reason = exporters.NOT_EXPORTED.get(node.op.__name__, NO_EXPORTER) if node.op else exporters.TRAINING
+    return f"{node.describe()} has no ONNX form: {reason}"
 
 
 def _nodes(nodes: Any, what: str) -> list[Node]:
@@ -260,8 +242,11 @@ def _opset(opset: int | None) -> int:
     return opset
 
 
-def _assemble(walk: _Walk, job_name: str | None, metadata: Mapping[str, str]) -> onnx.ModelProto:
+def _assemble(walk: _Walk, shapes: Inputs, job_name: str | None, metadata: Mapping[str, str]) -> onnx.ModelProto:
     g = walk.g
+    for value in walk.outputs:
+        if value.shape is None:
+            raise OnnxExportError(f"the shape of the output {value.name!r} is unknown: {shapes.reason}")
     graph = helper.make_graph(
         g.nodes,
         "hetu_jax",
@@ -285,9 +270,5 @@ def _assemble(walk: _Walk, job_name: str | None, metadata: Mapping[str, str]) ->
 
 def _info(value: Value) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-    if value.shape is None:
-        raise OnnxExportError(
-            f"the shape of the output {value.name!r} is unknown: pass input_shapes, or run the Executor once"
-        )
     shape = [None if isinstance(dim, str) and dim.startswith(NAMELESS) else dim for dim in value.shape]
     return helper.make_tensor_value_info(value.name, kind, shape)

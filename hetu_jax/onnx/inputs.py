@@ -15,11 +15,18 @@ from .shapes import Known, Symbols
 BATCH = "N"
 
 
+def own_name(node: Node, names: Mapping[Node, str]) -> str | None:
+    """The name that `names` or the user gave the node, if any."""
+    default = node.name.startswith(f"{node.op_type}{node.id}")
+    return names.get(node) or (None if default else node.name)
+
+
 class Inputs:
     """The shapes of a model's inputs, and with them those of all nodes.
 
-    nodes: the inputs.  outputs: what the model computes.  seen: the shapes that placeholders were last fed.
-    given: shapes by node, in which strings and None leave a dimension open.  batch: whether first dimensions are open.
+    nodes: the inputs.  outputs: what the model computes.  names: in place of the nodes' own.
+    seen: the shapes that placeholders were last fed.  batch: whether first dimensions are open.
+    given: shapes by node, in which strings and None leave a dimension open.
     axes: further open dimensions by node: numbers, or names by number.
     """
 
@@ -27,15 +34,23 @@ class Inputs:
         self,
         nodes: Sequence[Node],
         outputs: Sequence[Node],
+        names: Mapping[Node, str],
         seen: Mapping[Node, tuple[int, ...]],
-        given: Mapping[Node, Sequence[Any]],
         batch: bool,
+        given: Mapping[Node, Sequence[Any]],
         axes: Mapping[Node, Any],
     ):
-        self.nodes, self.outputs = list(nodes), list(outputs)
+        self.nodes, self.outputs, self._names = list(nodes), list(outputs), names
         self._seen, self._given, self._batch, self._axes = dict(seen), given, batch, axes
         self._symbols, self._guessed = Symbols(), False
         self._size: int | None = None
+        self._failures: list[OpError] = []
+
+    @property
+    def reason(self) -> str:
+        """Why the shapes of some nodes are unknown, and what to do."""
+        first = f"{self._failures[0]}; " if self._failures else ""
+        return f"{first}run the Executor once before the export, or pass input_shapes that fit"
 
     def infer(self) -> dict[Node, Any]:
         """The shape and dtype of every node, as far as they can be found.
@@ -62,14 +77,17 @@ class Inputs:
 
     def _infer(self) -> dict[Node, Any]:
         inner = [node for node in self.nodes if not isinstance(node, Variable | Feed)]
-        below = {node for node in toposort(inner) if isinstance(node, Feed)}
+        below = [node for node in toposort(inner) if isinstance(node, Feed)]
         leaves = [node for node in dict.fromkeys([*self.nodes, *below]) if node not in inner]
         feeds = {leaf: self._leaf(leaf) for leaf in leaves}
         if inner:
-            found = shapes.infer(inner, feeds, self._symbols, self._guessed)
+            found = self._known(inner, feeds)
             feeds.update((node, self._inner(node, found)) for node in inner)
         wanted = {node: feeds[node] for node in self.nodes}
-        return shapes.infer(self.outputs, wanted, self._symbols, self._guessed) | wanted
+        return self._known(self.outputs, wanted) | wanted
+
+    def _known(self, nodes: Sequence[Node], feeds: Mapping[Node, Known]) -> dict[Node, Any]:
+        return shapes.infer(nodes, feeds, self._symbols, self._failures if self._guessed else None)
 
     def _inner(self, node: Node, found: Mapping[Node, Any]) -> Known:
         if not isinstance(found.get(node), Known):
@@ -81,7 +99,7 @@ class Inputs:
             return self._named(leaf, Known(tuple(leaf.value.shape), leaf.dtype))
         if leaf in self._given:
             return Known(self._open(leaf, tuple(self._given[leaf]), None), self._dtype(leaf))
-        seen = self._seen.get(leaf) or getattr(leaf._abstract(), "shape", None)
+        seen = self._seen.get(leaf, getattr(leaf._abstract(), "shape", None))
         if seen is not None:
             return self._named(leaf, Known(tuple(seen), self._dtype(leaf)))
         guess = shapes.guess(leaf, [*self.outputs, *self.nodes])
@@ -103,6 +121,8 @@ class Inputs:
         if self._batch and isinstance(node, Feed) and seen and self._is_batch(seen[0]):
             shape[0] = BATCH
         for axis, name in _axis_names(self._axes.get(node, ())).items():
+            if not -len(seen) <= axis < len(seen):
+                raise OnnxExportError(f"dynamic_axes has axis {axis} of {node.describe()}, whose shape is {list(seen)}")
             shape[axis] = name if seen[axis] else 0
         return Known(self._open(node, tuple(shape), seen), known.dtype)
 
@@ -114,11 +134,11 @@ class Inputs:
     def _open(self, node: Node, shape: Shape, seen: tuple[int, ...] | None) -> Shape:
         """`shape` with its names entered as symbols, and names for what is None."""
         self._guessed |= seen is None and any(not isinstance(dim, int) for dim in shape)
-        alone = len(self.nodes) == 1
+        alone, own = len(self.nodes) == 1, own_name(node, self._names) or "input"
         named = []
         for axis, dim in enumerate(shape):
             if dim is None:
-                dim = BATCH if axis == 0 else shapes.symbol(node.name, axis, len(shape), alone)
+                dim = BATCH if axis == 0 else shapes.symbol(own, axis, len(shape), alone)
             if isinstance(dim, str):
                 dim = self._symbols.add(dim, seen[axis] if seen and isinstance(seen[axis], int) else None)
             named.append(dim)

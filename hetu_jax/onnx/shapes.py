@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import GraphError, OpError
+from ..errors import GraphError, OnnxExportError, OpError
 from ..graph import Feed, Node, Variable, toposort
 from ..trace import Run, evaluate, leaf_struct
 from .builder import Dim, Shape
@@ -43,6 +43,10 @@ class Symbols:
         if name not in self.trials:
             first = seen or (840 if name == "N" else _PRIMES[number % len(_PRIMES)])
             self.trials[name] = (first, first * _FACTORS[number % len(_FACTORS)])
+        if seen not in (None, self.trials[name][0]):
+            raise OnnxExportError(
+                f"the open dimension {name!r} has length {seen} here, and {self.trials[name][0]} there"
+            )
         return self.trials[name][0] if self._fixed else name
 
     def fix(self) -> dict[str, int]:
@@ -73,18 +77,23 @@ class Fixed(Exception):
         self.error = error
 
 
-def infer(nodes: Sequence[Node], feeds: Mapping[Node, Known], symbols: Symbols, guessed: bool) -> dict[Node, Any]:
+def infer(
+    nodes: Sequence[Node], feeds: Mapping[Node, Known], symbols: Symbols, failures: list[OpError] | None = None
+) -> dict[Node, Any]:
     """A `Known` (or a nest of them) for every node below `nodes` whose shape can be found.
 
     feeds: the shapes of the nodes that the model takes as inputs.
-    guessed: whether a length in them is no more than a trial; nodes that fail then count as unknown.
+    failures: given where a length in them is no more than a trial: nodes that fail then count as unknown, and their
+        errors go here.
     Raises OpError where the graph does not work, Fixed where it works only with the first lengths.
     """
-    (first, failures), (second, later_failures) = (_trace(nodes, feeds, symbols, trial) for trial in (0, 1))
-    if failures and not guessed:
-        raise failures[0]
-    if later_failures and not guessed:
-        raise Fixed(later_failures[0])
+    (first, errors), (second, later_errors) = (_trace(nodes, feeds, symbols, trial) for trial in (0, 1))
+    if failures is not None:
+        failures += errors + later_errors
+    elif errors:
+        raise errors[0]
+    elif later_errors:
+        raise Fixed(later_errors[0])
     return {
         node: jax.tree.map(lambda a, b: _merge(a, b, symbols), first[node], second[node])
         for node in first
