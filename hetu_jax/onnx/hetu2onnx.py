@@ -131,8 +131,8 @@ class _Walk:
             for part, of_part in zip(value, known or [], strict=False):
                 part.shape = of_part.shape
             return
+        value.shape = getattr(known, "shape", None)
         if known is not None:
-            value.shape = known.shape
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
