@@ -446,6 +446,9 @@ class Feed(Node):
         return type(self).__name__
 
 
+_ARRAYS = (jax.Array, np.ndarray)  # a tuple: a union would be made anew at every run
+
+
 class Placeholder(Feed):
     """A leaf that `feed_dict` fills.
 
@@ -464,7 +467,7 @@ class Placeholder(Feed):
         value: array, NDArray, nested list, number, or scipy / ND_Sparse_Array matrix.
         Raises TypeError for anything else, ValueError for integers that float32 cannot hold.
         """
-        if isinstance(value, jax.Array) and value.dtype == self._dtype:
+        if isinstance(value, _ARRAYS) and value.dtype == self._dtype:
             return value
         return stored(value, self._dtype, f"the value fed to {self.describe()}", device=False)
 
