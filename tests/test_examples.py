@@ -1,0 +1,90 @@
+"""Every script in examples/ runs with --tiny, from another folder, and its loss falls."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+# What each script is run with besides --tiny, once for each entry; a script without a row is run once with nothing.
+# Those with an empty row have tests of their own below.
+OPTIONS = {
+    "cnn": [f"--model {model}" for model in "logreg mlp cnn_3_layers lenet alexnet vgg16 resnet18 rnn lstm".split()]
+    + ["--model mlp --dataset cifar10 --opt nesterov", "--model logreg --opt adagrad --learning-rate 0.05 --gpu -1"],
+    "bert": [],
+    "transformer": [],
+    "moe": [f"--gate {gate}" for gate in "top1 top2 ktop1 sam hash balance".split()],
+}
+RUNS = [
+    pytest.param(script, options, id=f"{script.parent.name} {options}".strip())
+    for script in sorted(EXAMPLES.glob("*/main.py"))
+    for options in OPTIONS.get(script.parent.name, [""])
+]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Runs a script in an empty folder; returns what it printed."""
+
+    def run(script, options):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [str(script), "--tiny", *options.split()])
+        runpy.run_path(str(script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_there_is_a_script_for_each_row():
+    assert set(OPTIONS) <= {script.parent.name for script in EXAMPLES.glob("*/main.py")}
+
+
+def check_that_it_falls(printed):
+    first, last = re.fullmatch(r"loss: ([\d.]+) -> ([\d.]+)", printed.strip().splitlines()[-1]).groups()
+    assert float(last) < 0.9 * float(first)
+
+
+@pytest.mark.parametrize("script, options", RUNS)
+def test_the_loss_falls(run, script, options):
+    check_that_it_falls(run(script, options))
+
+
+def test_the_transformer_translates_sentences_that_it_has_not_seen(run):
+    printed = run(EXAMPLES / "transformer" / "main.py", "")
+    right, of = re.search(r"(\d+) of (\d+) unseen sentences are right", printed).groups()
+    assert int(right) >= 0.8 * int(of)
+    check_that_it_falls(printed)
+
+
+def test_bert_trains_and_saves(run, tmp_path):
+    printed = run(EXAMPLES / "bert" / "main.py", "--save kept")
+    before, after = re.search(r"fine-tuning loss: ([\d.]+) -> ([\d.]+)", printed).groups()
+    assert float(after) < float(before)
+    assert (tmp_path / "kept" / "bert.pkl").stat().st_size > 1000
+    check_that_it_falls(printed)
+
+
+def test_bert_s_texts_are_apart():
+    corpus = runpy.run_path(str(EXAMPLES / "bert" / "main.py"))["Corpus"]("The cat sits.\nIt runs!\n\nThe dog sits.\n")
+    known = corpus.vocabulary
+    texts = [[[known[i] for i in sentence] for sentence in sentences] for sentences in corpus.texts]
+    assert texts == [["the cat sits .".split(), "it runs !".split()], ["the dog sits .".split()]]
+
+
+@pytest.mark.parametrize("model, count", [("vgg16", 16), ("vgg19", 19), ("resnet18", 18), ("resnet34", 34)])
+def test_the_depth_of_a_network_is_in_its_name(model, count):
+    """Convolutions and fully connected layers, but for the shortcuts of a ResNet; the two deepest are not trained."""
+    import hetu_jax as ht
+
+    build = runpy.run_path(str(EXAMPLES / "cnn" / "main.py"))["MODELS"][model]
+    scores = build((3, 32, 32), 8)(ht.Variable("x"))
+    names = [v.name for v in ht.optim.SGDOptimizer.get_var_list(scores)]
+    assert sum("_bn" not in name and "shortcut" not in name for name in names if name.endswith("_weight")) == count
+
+
+def test_vgg_says_which_images_it_can_take(run):
+    with pytest.raises(SystemExit, match="--dataset cifar10"):
+        run(EXAMPLES / "cnn" / "main.py", "--model vgg16 --dataset mnist")
