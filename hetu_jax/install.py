@@ -27,6 +27,7 @@ MODULES = {
     "hetu.optim": f"{PACKAGE}.optimizer",
     "hetu.lr": f"{PACKAGE}.lr_scheduler",
     "hetu.init": f"{PACKAGE}.initializers",
+    "hetu.dist": f"{PACKAGE}.distributed_strategies",
     "hetu.layers.gelu": f"{PACKAGE}.layers.activation",
     "hetu.gpu_ops.executor": f"{PACKAGE}.gpu_ops",
 }

@@ -38,6 +38,14 @@ from hetu.layers.gelu import Gelu
 from hetu.stream import create_stream_handle
 from hetu.stream import *
 from hetu.ndarray import numpyasdlarrayhandle
+from hetu import dist
+from hetu import distributed_strategies
+from hetu import tokenizers
+from hetu.communicator.mpi_nccl_comm import ncclDataType_t, ncclRedOp_t
+from hetu.cstable import CacheSparseTable
+from hetu.launcher import launch
+from hetu.preduce import PartialReduce
+from hetu._base import check_call
 from hetu.context import DeviceGroup
 from hetu.onnx.hetu2onnx import export
 from hetu.onnx.onnx2hetu import load_onnx
