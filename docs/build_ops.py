@@ -29,6 +29,8 @@ def signature(op: Op) -> str:
 def onnx_form(name: str) -> str:
     if name in exporters.NOT_EXPORTED:
         return exporters.NOT_EXPORTED[name]
+    if name not in registry.EXPORTERS:
+        return "its primitives, by way of its jaxpr"
     export = registry.EXPORTERS[name]
     cells = inspect.getclosurevars(export).nonlocals
     if "operator" in cells:

@@ -2,10 +2,24 @@
 
 from typing import Any
 
-from . import data, dataloader, initializers, layers, lr_scheduler, ndarray, optimizer, random
+from . import (
+    cpu_links,
+    data,
+    dataloader,
+    gpu_links,
+    initializers,
+    layers,
+    lr_scheduler,
+    ndarray,
+    optimizer,
+    random,
+    stream,
+)
+from . import distributed_strategies as dist
 from . import initializers as init
 from . import lr_scheduler as lr
 from . import optimizer as optim
+from .cluster import DistConfig
 from .context import DeviceGroup, context, get_current_context
 from .dataloader import Dataloader, GNNDataLoaderOp, dataloader_op
 from .gpu_ops import *  # noqa: F403, the ops are the API
@@ -22,6 +36,7 @@ from .ndarray import (
     rgpu,
     sparse_array,
 )
+from .tokenizers import BertTokenizer
 
 __version__ = "0.1.0"
 
