@@ -17,6 +17,9 @@ OPTIONS = {
     "bert": [],
     "transformer": [],
     "moe": [f"--gate {gate}" for gate in "top1 top2 ktop1 sam hash balance".split()],
+    "ctr": ["--model wdl", "--model wdl --dataset adult", "--model deepfm", "--model dcn"],
+    "gnn": ["", "--model sage --sample 150"],
+    "rec": ["--model mf --task rating", "--model gmf", "--model neumf"],
 }
 RUNS = [
     pytest.param(script, options, id=f"{script.parent.name} {options}".strip())
