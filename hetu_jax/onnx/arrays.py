@@ -139,3 +139,10 @@ def is_text(value: Any) -> bool:
 
 
 FOUR_BIT = tuple(np.dtype(t) for t in (ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.int2, ml_dtypes.uint2))
+
+
+def bitcast(value: Any, dtype: Any) -> Any:
+    """The same bits as another dtype of the same width."""
+    if isinstance(value, jax.Array):
+        return jax.lax.bitcast_convert_type(value, dtype)
+    return np.asarray(value).view(dtype)

@@ -1,0 +1,338 @@
+"""Import: an ONNX model as a recorded graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import onnx
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
+
+from ..errors import OnnxImportError
+from ..gradients import item_op
+from ..graph import Node, Variable
+from . import familiar, operators
+from .arrays import KNOWN_SIZE, device, dtype_of, is_text, small
+from .nodes import Formal, GraphInput, OnnxNode, Subgraph
+from .reading import Tensors
+from .roles import Roles
+
+MAX_NODES = 1_000_000  # of a model with its functions written out
+
+Attributes = dict[str, Any]
+
+
+class Scope:
+    """The values by name in one graph, and through `outer` in the graphs around it."""
+
+    def __init__(self, outer: Scope | None = None):
+        self.values: dict[str, Any] = {}
+        self.outer = outer
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values or (self.outer is not None and name in self.outer)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.values:
+            return self.values[name]
+        if self.outer is None:
+            raise OnnxImportError(
+                f"reads {name!r}, which is neither an input nor an initializer nor made by an earlier node"
+            )
+        return self.outer[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self.values:
+            raise OnnxImportError(f"two values are called {name!r}")
+        self.values[name] = value
+
+
+class Importer:
+    """Records the nodes of one model.
+
+    model: the parsed file.  folder: where its external data lies, or None.
+    After `run`: `inputs` and `outputs` are the graph's, in order; `variables` are by name; `scope` has every value.
+    Raises OnnxImportError for what makes no sense or is not supported, naming the node.
+    """
+
+    def __init__(self, model: ModelProto, folder: str | None):
+        self.model, self.tensors = model, Tensors(folder)
+        self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
+        self.opsets = _opsets(model.opset_import) or {"": 1}
+        self.variables: dict[str, Variable] = {}
+        self.scope = Scope()
+        self.inner: list[set[Node]] = []
+        self.inputs: list[Node] = []
+        self.outputs: list[Node] = []
+        self._calls: list[tuple[str, str, str]] = []
+        self._count = 0
+
+    def run(self) -> Importer:
+        """Records everything."""
+        missing = list(self._unsupported(self.model.graph, self.opsets, set()))
+        if missing:
+            raise OnnxImportError(_unsupported_text(missing))
+        graph = self.model.graph
+        roles = Roles(graph)
+        self._initializers(graph, self.scope, roles)
+        given = self.scope.values.keys()
+        self.inputs = [self._input(info) for info in graph.input if info.name not in given]
+        for info, node in zip([i for i in graph.input if i.name not in given], self.inputs, strict=True):
+            self.scope[info.name] = node
+        self._nodes(graph.node, self.scope, self.opsets, {})
+        self.outputs = [self._as_node(self._read(self.scope, info.name), info.name) for info in graph.output]
+        return self
+
+    def _read(self, scope: Scope, name: str) -> Any:
+        try:
+            return scope[name]
+        except OnnxImportError:
+            raise OnnxImportError(f"the output {name!r} of the graph is made by no node") from None
+
+    def _unsupported(
+        self, graph: Any, opsets: Mapping[str, int], seen: set[tuple[str, str, str]]
+    ) -> Iterator[tuple[str, str, str, int | None]]:
+        """The nodes of a graph or function for which there is no operator: domain, operator, name, version."""
+        for node in graph.node:
+            key = (node.domain, node.op_type, node.overload)
+            for attribute in node.attribute:
+                for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                    yield from self._unsupported(inner, opsets, seen)
+            if key in self.functions:
+                if key not in seen:
+                    seen.add(key)
+                    function = self.functions[key]
+                    yield from self._unsupported(function, opsets | _opsets(function.opset_import), seen)
+            elif operators.find(node.domain, node.op_type, _version(opsets, node.domain)) is None:
+                yield node.domain, node.op_type, node.name, opsets.get(_domain(node.domain))
+
+    def _initializers(self, graph: GraphProto, scope: Scope, roles: Roles) -> None:
+        for tensor in graph.initializer:
+            with _at(f"initializer {tensor.name!r}"):
+                scope[tensor.name] = self._stored(tensor.name, self.tensors.array(tensor), roles)
+        for tensor in graph.sparse_initializer:
+            name = tensor.values.name
+            with _at(f"initializer {name!r}"):
+                scope[name] = self._stored(name, self.tensors.sparse(tensor), roles)
+
+    def _stored(self, name: str, array: np.ndarray, roles: Roles) -> Any:
+        """A Variable; or the array itself where it is text, a part of shape arithmetic, or a few integers."""
+        floating = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize > 1
+        if is_text(array) or (array.size <= KNOWN_SIZE and (name in roles.shapes or not floating)):
+            return array
+        return self.variable(name, array, floating and array.ndim > 0 and name not in roles.frozen)
+
+    def variable(self, name: str, array: np.ndarray, trainable: bool) -> Variable:
+        """A Variable with exactly these elements."""
+        made = Variable(name, np.zeros(()), trainable=trainable)
+        made.become(device(array))
+        self.variables.setdefault(name, made)
+        return made
+
+    def _input(self, info: onnx.ValueInfoProto) -> GraphInput:
+        kind = info.type.WhichOneof("value")
+        tensor = info.type.tensor_type
+        try:
+            if kind == "tensor_type":
+                dtype = dtype_of(tensor.elem_type)
+                return GraphInput(info.name, dtype, _dims(tensor), dtype == object)
+            if kind in ("sequence_type", "optional_type"):
+                return GraphInput(info.name, *_element(info.type))
+        except ValueError as error:
+            raise OnnxImportError(f"the input {info.name!r}: {error}") from None
+        if kind == "map_type":
+            return GraphInput(info.name, object, None, on_host=True)
+        raise OnnxImportError(f"the input {info.name!r} has the type {kind}, which is not supported")
+
+    def _nodes(self, nodes: Sequence[NodeProto], scope: Scope, opsets: Mapping[str, int], given: Attributes) -> None:
+        """Records the nodes of a graph, or of a function that is called with the attributes `given`."""
+        for index, node in enumerate(nodes):
+            self._count += 1
+            if self._count > MAX_NODES:
+                raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes with its functions written out")
+            with _at(_node_text(node, index)):
+                self._node(node, scope, opsets, given)
+
+    def _node(self, node: NodeProto, scope: Scope, opsets: Mapping[str, int], given: Attributes) -> None:
+        inputs = [scope[name] if name else None for name in node.input]
+        attributes = dict(self._attributes(node, scope, opsets, given))
+        function = self.functions.get((node.domain, node.op_type, node.overload))
+        if function is not None:
+            results = self._call(function, inputs, attributes, opsets)
+        else:
+            results = self._record(node, inputs, attributes, opsets)
+        for name, value in zip(node.output, results, strict=False):
+            if name:
+                scope[name] = value
+
+    def _record(
+        self, node: NodeProto, inputs: list[Any], attributes: Attributes, opsets: Mapping[str, int]
+    ) -> Sequence[Any]:
+        """What the outputs of a node are: nodes, or arrays that are known."""
+        operator = operators.find(node.domain, node.op_type, _version(opsets, node.domain))
+        if operator is None:
+            raise OnnxImportError(f"{node.op_type} is not supported")
+        if operator.onnx_name == "Identity" and len(inputs) == 1:
+            return inputs
+        count = max((i + 1 for i, name in enumerate(node.output) if name), default=1)
+        arguments = operator.bind_node(inputs, attributes, count)
+        name = node.output[0] if node.output and count == 1 else node.name or node.op_type
+        if operator.onnx_name == "Constant":
+            return [self._constant(name, operator.fn(**arguments))]
+        known = familiar.folded(operator, arguments, count)
+        if known is not None:
+            return known
+        made = OnnxNode(operator, arguments, name=name, outputs=count, label=node.name)
+        made = self._own(familiar.translated(made, in_graph=not self.inner) or made)
+        if count == 1:
+            return [made]
+        return [self._own(item_op(made, i, name=name or None)) for i, name in enumerate(node.output[:count])]
+
+    def _constant(self, name: str, array: Any) -> Any:
+        """A constant: known, or a Variable where it is large."""
+        if is_text(array) or small(array.shape):
+            return array
+        return self.variable(name, array, False)
+
+    def _own(self, node: Node) -> Node:
+        """Notes that the innermost graph made this node."""
+        if self.inner:
+            self.inner[-1].add(node)
+        return node
+
+    def _as_node(self, value: Any, name: str) -> Node:
+        if isinstance(value, Node):
+            return value
+        operator = operators.find("", "Constant", 1)
+        return self._own(OnnxNode(operator, {"value": value}, name=name))
+
+    def _call(
+        self, function: FunctionProto, inputs: list[Any], attributes: Attributes, opsets: Mapping[str, int]
+    ) -> list[Any]:
+        """The outputs of a function of the model's own, written out."""
+        key = (function.domain, function.name, function.overload)
+        if key in self._calls:
+            raise OnnxImportError(f"the function {function.name!r} calls itself")
+        if len(inputs) > len(function.input):
+            raise OnnxImportError(f"the function {function.name!r} takes {len(function.input)} inputs")
+        scope = Scope()
+        inputs += [None] * (len(function.input) - len(inputs))
+        for name, value in zip(function.input, inputs, strict=True):
+            scope[name] = value
+        defaults = dict(self._attributes(function, scope, opsets, {}, "attribute_proto"))
+        self._calls.append(key)
+        self._nodes(function.node, scope, {**opsets, **_opsets(function.opset_import)}, {**defaults, **attributes})
+        self._calls.pop()
+        return [self._read(scope, name) for name in function.output]
+
+    def _attributes(
+        self, owner: Any, scope: Scope, opsets: Mapping[str, int], given: Attributes, field: str = "attribute"
+    ) -> Iterator[tuple[str, Any]]:
+        for attribute in getattr(owner, field):
+            if not attribute.ref_attr_name:
+                yield attribute.name, self._attribute(attribute, scope, opsets, given)
+            elif attribute.ref_attr_name in given:
+                yield attribute.name, given[attribute.ref_attr_name]
+
+    def _attribute(self, attribute: AttributeProto, scope: Scope, opsets: Mapping[str, int], given: Attributes) -> Any:
+        kind = attribute.type
+        if kind == AttributeProto.GRAPH:
+            return self._subgraph(attribute.g, scope, opsets, given)
+        if kind == AttributeProto.TENSOR:
+            return self.tensors.array(attribute.t)
+        if kind == AttributeProto.SPARSE_TENSOR:
+            return self.tensors.sparse(attribute.sparse_tensor)
+        if kind == AttributeProto.STRING:
+            return _text(attribute.s)
+        if kind == AttributeProto.STRINGS:
+            return tuple(_text(item) for item in attribute.strings)
+        plain = {AttributeProto.FLOAT: "f", AttributeProto.INT: "i", AttributeProto.TYPE_PROTO: "tp"}
+        lists = {AttributeProto.FLOATS: "floats", AttributeProto.INTS: "ints"}
+        if kind in plain:
+            return getattr(attribute, plain[kind])
+        if kind in lists:
+            return tuple(getattr(attribute, lists[kind]))
+        raise OnnxImportError(f"the attribute {attribute.name!r} is of a kind that is not supported ({kind})")
+
+    def _subgraph(self, graph: GraphProto, outer: Scope, opsets: Mapping[str, int], given: Attributes) -> Subgraph:
+        scope, inner = Scope(outer), set()
+        self.inner.append(inner)
+        self._initializers(graph, scope, Roles(graph))
+        formals = [self._own(Formal(info.name)) for info in graph.input]
+        for formal in formals:
+            scope[formal.name] = formal
+        self._nodes(graph.node, scope, opsets, given)
+        results = [self._read(scope, info.name) for info in graph.output]
+        self.inner.pop()
+        made = Subgraph(graph.name, formals, results)
+        made.close(inner)
+        return made
+
+
+class _at:
+    """Puts the place into the message of an error."""
+
+    def __init__(self, place: str):
+        self.place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, OnnxImportError) and not getattr(error, "placed", False):
+            placed = OnnxImportError(f"{self.place}: {error}")
+            placed.placed = True
+            raise placed from None
+
+
+def _node_text(node: NodeProto, index: int) -> str:
+    return f"node {node.name!r} ({node.op_type})" if node.name else f"node {index} ({node.op_type})"
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain
+
+
+def _opsets(imports: Any) -> dict[str, int]:
+    return {_domain(entry.domain): entry.version for entry in imports}
+
+
+def _version(opsets: Mapping[str, int], domain: str) -> int:
+    return opsets.get(_domain(domain), 1)
+
+
+def _dims(tensor: onnx.TypeProto.Tensor) -> tuple[int | str | None, ...] | None:
+    if not tensor.HasField("shape"):
+        return None
+    return tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim)
+
+
+def _element(kind: onnx.TypeProto) -> tuple[np.dtype, None, bool]:
+    """The dtype inside sequences and optionals, no shape, and whether it stays on the host."""
+    while kind.WhichOneof("value") in ("sequence_type", "optional_type"):
+        kind = kind.sequence_type.elem_type if kind.HasField("sequence_type") else kind.optional_type.elem_type
+    if not kind.HasField("tensor_type"):
+        return np.dtype(object), None, True
+    dtype = dtype_of(kind.tensor_type.elem_type)
+    return dtype, None, dtype == object
+
+
+def _text(item: bytes) -> Any:
+    try:
+        return item.decode("utf-8")
+    except UnicodeDecodeError:
+        return item
+
+
+def _unsupported_text(missing: Sequence[tuple[str, str, str, int | None]]) -> str:
+    found: dict[str, list[str]] = {}
+    for domain, name, label, version in missing:
+        what = f"{domain or 'ai.onnx'}.{name} (opset {version if version is not None else 'not imported'})"
+        found.setdefault(what, []).append(repr(label))
+    listed = "; ".join(
+        f"{what} at {', '.join(labels[:5])}{f' and {len(labels) - 5} more' if len(labels) > 5 else ''}"
+        for what, labels in found.items()
+    )
+    return f"the model has operators that are not supported: {listed}"
