@@ -29,7 +29,6 @@ MODULES = {
     "hetu.init": f"{PACKAGE}.initializers",
     "hetu.dist": f"{PACKAGE}.distributed_strategies",
     "hetu.layers.gelu": f"{PACKAGE}.layers.activation",
-    "hetu.gpu_ops.executor": f"{PACKAGE}.gpu_ops",
 }
 
 # Modules of Hetu's examples that scripts import from beside themselves, used where no such module can be imported.

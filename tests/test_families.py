@@ -38,6 +38,7 @@ def test_classes_make_nodes_and_know_them():
     assert not isinstance(x, MatMulOp) and not isinstance(3, MatMulOp) and not isinstance(y, PlaceholderOp)
     np.testing.assert_allclose(ht.Executor([y]).run(convert_to_numpy_ret_vals=True)[0], np.eye(2))
     assert softmax_func(np.zeros(2)).tolist() == [0.5, 0.5]
+    assert ht.gpu_ops.Variable is ht.Variable
 
 
 def test_other_names_are_not_found():

@@ -17,6 +17,7 @@ from ..executor import Executor
 from ..gradients import gradients
 from ..graph import OPS, Variable, placeholder_op
 from ..ops.norm import softmax_func
+from . import families  # finds hetu.gpu_ops.MatrixMult and the like
 
 globals().update(OPS)
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from types import ModuleType
 from typing import Any
 
@@ -310,4 +311,8 @@ class _Families(MetaPathFinder, Loader):
         """Nothing to run: the module is complete."""
 
 
-sys.meta_path.append(_Families())
+_finder = _Families()
+sys.meta_path.append(_finder)
+for _name in OTHERS:  # here already, or importing hetu.gpu_ops.Variable would put the module in the function's place
+    _full = f"{__package__}.{_name}"
+    sys.modules[_full] = module_from_spec(ModuleSpec(_full, _finder))
