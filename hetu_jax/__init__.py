@@ -36,6 +36,7 @@ from .ndarray import (
     rgpu,
     sparse_array,
 )
+from .profiler import HetuProfiler, HetuSimulator, NCCLProfiler
 from .tokenizers import BertTokenizer
 
 __version__ = "0.1.0"

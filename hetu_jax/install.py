@@ -31,10 +31,12 @@ MODULES = {
     "hetu.layers.gelu": f"{PACKAGE}.layers.activation",
 }
 
-# Modules of Hetu's examples that scripts import from beside themselves, used where no such module can be imported.
+# Modules that Hetu's scripts import from beside themselves or beside Hetu, used where no such module can be imported.
 FALLBACKS = {
     "models": f"{PACKAGE}.models",
     "models.load_data": f"{PACKAGE}.models.load_data",
+    "graphboard": f"{PACKAGE}.graphboard",
+    "graphboard.graph2fig": f"{PACKAGE}.graphboard.graph2fig",
 }
 
 
