@@ -72,7 +72,7 @@ class Training:
         self.executor = ad.Executor({"train": [loss, train], "validate": [scores, labels]}, seed=options.seed)
 
     def epoch(self, bar: Bar) -> float:
-        """Trains on every batch once and returns the mean loss."""
+        """Trains on every batch once; the mean loss over all images, as the documentation computes it."""
         losses = []
         for batch in range(self.executor.get_batch_num("train")):
             loss = self.executor.run("train")[0]
