@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from ..graph import Node, Variable
 from ..initializers import BaseInit
+from ..ops.elementwise import sum_op
 from ..ops.index import one_hot_op
 from ..ops.matmul import linear_op, matmul_op
 from ..ops.moe import balance_assignment_op, group_topk_idx_op, sam_group_sum_op, sam_max_op
@@ -56,7 +57,7 @@ class _LinearGate(_Gate):
         """What the gate returns, for gates (tokens, experts) and the chosen experts (tokens, k)."""
         indices = _columns(chosen, self.k)
         masks = [_mask(index, self.num_experts) for index in indices]
-        l_aux = _sum(_imbalance(gates, mask, self.num_experts) for mask in masks)
+        l_aux = sum_op([_imbalance(gates, mask, self.num_experts) for mask in masks])
         return l_aux, indices, _places(masks), [_at(gates, mask) for mask in masks], self.capacity
 
 
@@ -74,15 +75,8 @@ def _at(values: Node, mask: Node) -> Node:
     return reduce_sum_op(values * mask, [1])
 
 
-def _sum(nodes: Any) -> Node:
-    first, *rest = nodes
-    for node in rest:
-        first = first + node
-    return first
-
-
 def _imbalance(gates: Node, mask: Node, experts: int) -> Node:
-    """experts * sum over experts of mean gate * mean mask, (1,): least, 1, where all experts get as many tokens."""
+    """experts * sum over experts of mean gate * mean mask, (1,): 1 where all get as many tokens."""
     return reduce_sum_op(reduce_mean_op(gates, [0]) * reduce_mean_op(mask, [0]), [0]) * experts
 
 
@@ -161,7 +155,7 @@ class KTop1Gate(_LinearGate):
             indices.append(index + float(first))
             places += _places([mask])
             chosen.append(_at(gates, mask))
-        return _sum(losses), indices, places, chosen, self.capacity
+        return sum_op(losses), indices, places, chosen, self.capacity
 
 
 class SAMGate(_LinearGate):
