@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import onnx
 import onnxruntime
@@ -13,6 +15,7 @@ import pytest
 import hetu_jax as ht
 from hetu_jax import onnx as ax
 from hetu_jax.errors import OnnxExportError
+from hetu_jax.graph import Op
 from hetu_jax.onnx import registry
 from hetu_jax.onnx.hetu2onnx import export
 
@@ -437,3 +440,113 @@ def test_long_graphs():
     model = export(executor, [x], [y], input_shapes={x: ("N", 3)})
     assert len(model.graph.node) == 6000
     assert time.monotonic() - start < 60
+
+
+# What goes through the trace
+
+
+def test_gradients():
+    """Gradients export too, with the batch open, and agree with the Executor's at another batch size."""
+    x, y_, w = ht.Variable("x"), ht.Variable("y_"), weight("w", 49, 10)
+    hidden = ht.max_pool2d_op(ht.relu_op(conv_relu_avg(x, "f", 1, 1, 5, 5)), 2, 2, 0, 2)
+    y = ht.matmul_op(ht.array_reshape_op(hidden, (-1, 49)), w)
+    loss = ht.reduce_mean_op(ht.softmaxcrossentropy_op(y, y_), [0])
+    outputs = ht.gradients(loss, [x, w])
+    executor = ht.Executor(outputs)
+    feeds = {x: numbers(3, 1, 28, 28), y_: np.eye(10, dtype=np.float32)[:3]}
+    executor.run(feed_dict=feeds)
+    model = export(executor, [x, y_], outputs)
+    assert [dims(output) for output in model.graph.output] == [["N", 1, 28, 28], [49, 10]]
+    for times in (1, 2):
+        feeds = {node: np.concatenate([value] * times) for node, value in feeds.items()}
+        results = run(model, **{node.name: value for node, value in feeds.items()})
+        wanted = executor.run(feed_dict=feeds, convert_to_numpy_ret_vals=True)
+        for result, expected in zip(results, wanted, strict=True):
+            np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(OnnxExportError, match="not among the inputs: add it"):
+        export(executor, [x], outputs)
+
+
+def new_op(function):
+    """An op of the test alone."""
+    return Op(function, registry={})
+
+
+def test_an_op_without_an_exporter():
+    """A user's own op is exported primitive by primitive; a loop in it is refused by name."""
+
+    @new_op
+    def mish_op(node):
+        """x tanh(ln(1 + exp(x)))."""
+        return node * jnp.tanh(jax.nn.softplus(node))
+
+    @new_op
+    def converge_op(node):
+        """A fixed point."""
+        return jax.lax.while_loop(lambda x: jnp.any(x > 1), lambda x: x / 2, node)
+
+    @new_op
+    def halves_op(node):
+        """A count that follows the batch."""
+        return node[: node.shape[0] // 2]
+
+    x = ht.Variable("x")
+    y, z, half = mish_op(x, name="mish"), converge_op(x), halves_op(x)
+    executor = ht.Executor([y, z, half])
+    with pytest.raises(OnnxExportError, match="converge_op .* cannot be exported: JAX computes it with while"):
+        export(executor, [x], [z], input_shapes={x: ("N", 3)})
+    model = export(executor, [x], [y], input_shapes={x: ("N", 3)})
+    assert (model.graph.output[0].name, dims(model.graph.output[0])) == ("mish", ["N", 3])
+    value = numbers(5, 3)
+    np.testing.assert_allclose(run(model, x=value)[0], value * np.tanh(np.log1p(np.exp(value))), rtol=1e-5, atol=1e-7)
+    executor.run(feed_dict={x: numbers(6, 3)})
+    with pytest.warns(UserWarning, match="for N = 6 only: halves_op"):
+        assert run(export(executor, [x], [half]), x=numbers(6, 3))[0].shape == (3, 3)
+
+
+def test_indices_of_a_trace():
+    """Gathers and scatters of all modes and layouts are JAX's."""
+
+    @new_op
+    def indexed_op(table, ids, rows):
+        """Reads and writes by index."""
+        inside = jnp.clip(ids, 0, table.shape[0] - 1)
+        pairs = table[inside[0], inside[1] % 4]
+        taken = jnp.take(table, ids, axis=0, mode="clip").sum((0, 1))
+        columns = jnp.take(table.T, inside, axis=1).transpose(1, 0, 2)
+        added = table.at[ids[0]].add(rows, mode="drop").at[inside[1], 2].max(3.0)
+        return jnp.concatenate([pairs, taken, columns.ravel(), added.ravel(), table.at[:, 1].set(0.5).ravel()])
+
+    table, rows = numbers(6, 4), numbers(3, 4, seed=1)
+    ids = np.array([[0, 9, 3], [5, -2, 1]], np.int32)
+    nodes = ht.Variable("table", table), ht.Variable("ids", ids, dtype=np.int32), ht.Variable("rows", rows)
+    y = indexed_op(*nodes)
+    executor = ht.Executor([y])
+    model = export(executor, list(nodes), [y])
+    wanted = executor.run(convert_to_numpy_ret_vals=True)[0]
+    np.testing.assert_allclose(run(model, table=table, ids=ids, rows=rows)[0], wanted, rtol=1e-6)
+
+
+def test_primitives_of_a_trace():
+    """Primitives that no op's gradient has."""
+
+    @new_op
+    def potpourri_op(x):
+        """Many functions."""
+        positive = jnp.abs(x) + 0.5
+        parts = [jnp.expm1(x), jnp.log1p(positive), jnp.exp2(x), jnp.round(3 * x), jnp.ceil(x), jnp.arctan(x)]
+        parts += [jnp.fmod(x, 0.3), jax.scipy.special.erfc(x), jnp.isfinite(x / positive).astype(x.dtype)]
+        parts += [jnp.where((x > 0) ^ (x > 1), x, -x), jnp.clip(x, -0.5, 0.25), jnp.flip(x, 1), jnp.tile(x[:1], (3, 1))]
+        parts += [jnp.cumsum(x, 1), jax.lax.cumsum(x, 1, reverse=True), jnp.sort(x, 0), x.max(0) * jnp.ones_like(x)]
+        parts += [jnp.einsum("ij,kj->ik", x, x) @ x, (x > 0).all(0) * x, jnp.argmin(x, 1)[:, None] * x, x.prod(0) + x]
+        parts += [jnp.pad(x, ((0, 1), (2, 0)))[1:, :-2], jax.lax.pad(x, 0.0, ((0, -2, 1), (-1, 1, 0))), x[::-1]]
+        parts += [jnp.arange(4.0) * x, jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1), (1, 1), "VALID")]
+        return jnp.stack(parts[:-1])
+
+    x = ht.Variable("x")
+    y = potpourri_op(x)
+    executor = ht.Executor([y])
+    value = 3 * numbers(3, 4)
+    wanted = executor.run(feed_dict={x: value}, convert_to_numpy_ret_vals=True)[0]
+    model = export(executor, [x], [y], dynamic_batch=False)
+    np.testing.assert_allclose(run(model, x=value)[0], wanted, rtol=1e-5, atol=1e-6)

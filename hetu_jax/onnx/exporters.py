@@ -1,6 +1,5 @@
 """All exporters, and the ops that have none, with the reason."""
 
-from ..graph import OPS
 from . import (
     export_collective,
     export_compress,
@@ -8,12 +7,14 @@ from . import (
     export_elementwise,
     export_embedding,
     export_index,
+    export_indexing,
     export_item,
     export_loss,
     export_matmul,
     export_moe,
     export_norm,
     export_pool,
+    export_primitives,
     export_quantize,
     export_reduce,
     export_select,
@@ -27,12 +28,14 @@ FAMILIES = (
     export_elementwise,
     export_embedding,
     export_index,
+    export_indexing,
     export_item,
     export_loss,
     export_matmul,
     export_moe,
     export_norm,
     export_pool,
+    export_primitives,
     export_quantize,
     export_reduce,
     export_select,
@@ -51,14 +54,11 @@ _REASONS = {
         "gumbel_sample_op normal_sample_op quantize_op rand_op randint_sample_op truncated_normal_sample_op "
         "uniform_sample_op"
     ),
-    TRAINING: (
-        "alpt_scale_gradient_op deduplicate_grad_op deduplicate_lookup_op reverse_layout_transform_gradient_data_op "
-        "reverse_layout_transform_gradient_gate_op reverse_layout_transform_no_gate_gradient_op "
-        "sum_sparse_gradient_op unique_indices_offsets_op unique_indices_op"
+    "it belongs to the update of an embedding table, which is training": (
+        "deduplicate_grad_op unique_indices_offsets_op unique_indices_op"
     ),
+    "it belongs to dropout in training": "dropout2d_gradient_op dropout_gradient_op dropout_gradient_recompute_op",
     "it is an auction of as many rounds as the scores need": "balance_assignment_op",
 }
-_GRADIENTS = ("hetu_jax.ops.gradient", "hetu_jax.ops.gradient_layout")
 
 NOT_EXPORTED: dict[str, str] = {name: reason for reason, names in _REASONS.items() for name in names.split()}
-NOT_EXPORTED |= {name: TRAINING for name, op in OPS.items() if op.__module__ in _GRADIENTS}

@@ -13,16 +13,15 @@ from onnx import helper, numpy_helper
 from ..errors import OnnxExportError
 from ..executor import Executor
 from ..graph import Feed, Node, Variable, toposort
-from . import exporters, rewrite
+from . import export_jaxpr, exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
 from .files import MAX_BYTES, save
 from .inputs import Inputs, own_name
-from .registry import EXPORTERS, call
-from .shapes import NAMELESS
+from .registry import call, exporter_of
+from .shapes import NAMELESS, Symbols
 
 DEFAULT_OPSET = 26
 OLDEST_OPSET = 13
-NO_EXPORTER = "no exporter is registered for it; write one with hetu_jax.onnx.registry.exporter"
 
 
 def export(
@@ -66,9 +65,9 @@ def export(
     given = _by_node(input_shapes, inputs), _by_node(dynamic_axes, inputs)
     shapes = Inputs(inputs, outputs, names, executor.config.seen_shapes, dynamic_batch, *given)
     try:
-        walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer())
+        walk = _walked(_Walk(Builder(opset), names, shapes.infer(), shapes.symbols), inputs, outputs)
     except OpenLengthError as error:
-        walk = _walked(Builder(opset), inputs, outputs, names, shapes.infer_fixed(error))
+        walk = _walked(_Walk(Builder(opset), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs)
     model = _assemble(walk, shapes, job_name, metadata or {})
     path = onnx_save_dir if path is None else path
     if path is not None:
@@ -76,19 +75,16 @@ def export(
     return model
 
 
-def _walked(
-    g: Builder, inputs: Sequence[Node], outputs: Sequence[Node], names: Mapping[Node, str], shapes: Mapping[Node, Any]
-) -> _Walk:
+def _walked(walk: _Walk, inputs: Sequence[Node], outputs: Sequence[Node]) -> _Walk:
     """The walk over the whole graph, done."""
-    walk = _Walk(g, names, shapes)
     for node in inputs:
         walk.input(node)
     reserved = walk.reserve(outputs)
-    for node in toposort(outputs, walk.values):
+    for node in toposort(outputs, walk.values, _needs):
         walk.visit(node)
     for node, name in zip(outputs, reserved, strict=True):
         walk.output(node, name)
-    rewrite.simplify(g, {value.name for value in walk.outputs})
+    rewrite.simplify(walk.g, {value.name for value in walk.outputs})
     return walk
 
 
@@ -98,8 +94,8 @@ class _Walk:
     inputs, outputs: the Values that the model takes and gives.  values: the Value of each node.
     """
 
-    def __init__(self, g: Builder, names: Mapping[Node, str], shapes: Mapping[Node, Any]):
-        self.g, self.names, self.shapes = g, names, shapes
+    def __init__(self, g: Builder, names: Mapping[Node, str], shapes: Mapping[Node, Any], symbols: Symbols):
+        self.g, self.names, self.shapes, self.symbols = g, names, shapes, symbols
         self.values: dict[Node, Any] = {}
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
@@ -160,8 +156,11 @@ class _Walk:
 
     def _export(self, node: Node) -> Any:
         self.g.result = getattr(self.shapes.get(node), "shape", None)
+        function = exporter_of(node.op)
         try:
-            return call(EXPORTERS[node.op.__name__], self.g, node.op, _replaced(node, self.values))
+            if function is None:
+                return export_jaxpr.export(self.g, node, [self.values[below] for below in node.needs], self.symbols)
+            return call(function, self.g, node.op, _replaced(node, self.values))
         except OnnxExportError as error:
             raise type(error)(f"{node.describe()} cannot be exported: {error}") from None
 
@@ -179,14 +178,16 @@ def _replaced(node: Node, values: Mapping[Node, Any]) -> dict[str, Any]:
     return {name: replace(argument) for name, argument in node.bound.items()}
 
 
+def _needs(node: Node) -> Sequence[Node]:
+    return node.needs
+
+
 def _problem(node: Node) -> str | None:
     """Why a node cannot be part of a model, if so."""
-    if isinstance(node, Variable) or (node.op is not None and node.op.__name__ in EXPORTERS):
-        return None
     if isinstance(node, Feed):
         return f"the outputs depend on {node.describe()}, which is not among the inputs: add it there"
-    reason = exporters.NOT_EXPORTED.get(node.op.__name__, NO_EXPORTER) if node.op else exporters.TRAINING
-    return f"{node.describe()} has no ONNX form: {reason}"
+    reason = exporters.TRAINING if node.trains else exporters.NOT_EXPORTED.get(node.op.__name__ if node.op else "")
+    return f"{node.describe()} has no ONNX form: {reason}" if reason else None
 
 
 def _nodes(nodes: Any, what: str) -> list[Node]:
@@ -201,7 +202,7 @@ def _nodes(nodes: Any, what: str) -> list[Node]:
 
 
 def _check_exportable(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
-    problems = [(isinstance(n, Feed), problem) for n in toposort(outputs, inputs) if (problem := _problem(n))]
+    problems = [(isinstance(n, Feed), problem) for n in toposort(outputs, inputs, _needs) if (problem := _problem(n))]
     texts = [text for _, text in sorted(problems, key=lambda problem: problem[0])]
     if texts:
         more = f"; and {len(texts) - 3} more" if len(texts) > 3 else ""

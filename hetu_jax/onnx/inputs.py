@@ -28,6 +28,7 @@ class Inputs:
     seen: the shapes that placeholders were last fed.  batch: whether first dimensions are open.
     given: shapes by node, in which strings and None leave a dimension open.
     axes: further open dimensions by node: numbers, or names by number.
+    symbols: what is open, once the shapes are inferred.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Inputs:
     ):
         self.nodes, self.outputs, self._names = list(nodes), list(outputs), names
         self._seen, self._given, self._batch, self._axes = dict(seen), given, batch, axes
-        self._symbols, self._guessed = Symbols(), False
+        self.symbols, self._guessed = Symbols(), False
         self._size: int | None = None
         self._failures: list[OpError] = []
 
@@ -71,7 +72,7 @@ class Inputs:
         """
         if self._guessed:
             raise OnnxExportError(f"{error}: run the Executor once before the export, or pass input_shapes") from None
-        lengths = ", ".join(f"{name} = {length}" for name, length in self._symbols.fix().items())
+        lengths = ", ".join(f"{name} = {length}" for name, length in self.symbols.fix().items())
         warnings.warn(f"the model is exported for {lengths} only: {error}", stacklevel=2)
         return self._infer()
 
@@ -87,7 +88,7 @@ class Inputs:
         return self._known(self.outputs, wanted) | wanted
 
     def _known(self, nodes: Sequence[Node], feeds: Mapping[Node, Known]) -> dict[Node, Any]:
-        return shapes.infer(nodes, feeds, self._symbols, self._failures if self._guessed else None)
+        return shapes.infer(nodes, feeds, self.symbols, self._failures if self._guessed else None)
 
     def _inner(self, node: Node, found: Mapping[Node, Any]) -> Known:
         if not isinstance(found.get(node), Known):
@@ -140,7 +141,7 @@ class Inputs:
             if dim is None:
                 dim = BATCH if axis == 0 else shapes.symbol(own, axis, len(shape), alone)
             if isinstance(dim, str):
-                dim = self._symbols.add(dim, seen[axis] if seen and isinstance(seen[axis], int) else None)
+                dim = self.symbols.add(dim, seen[axis] if seen and isinstance(seen[axis], int) else None)
             named.append(dim)
         return tuple(named)
 

@@ -17,6 +17,11 @@ def own_parameters(op: Op) -> list[str]:
     return [name for name in op.call_signature.parameters if name not in op.asks and name != "ctx"]
 
 
+def exporter_of(op: Op | None) -> Callable[..., Any] | None:
+    """The exporter of an op of Hetu's; None for one that has none, and for ops of other registries."""
+    return EXPORTERS.get(op.__name__) if op is not None and OPS.get(op.__name__) is op else None
+
+
 def exporter(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: the ONNX form of the op of the same name.
 

@@ -35,6 +35,7 @@ class Symbols:
 
     def __init__(self) -> None:
         self.trials: dict[str, tuple[int, int]] = {}
+        self._derived: dict[str, tuple[int, int]] = {}
         self._fixed = False
 
     def add(self, name: str, seen: int | None) -> Dim:
@@ -57,17 +58,23 @@ class Symbols:
 
     def length(self, dim: Dim, trial: int) -> int:
         """What a dimension is in one of the two trials."""
-        return self.trials[dim][trial] if isinstance(dim, str) else dim
+        return (self.trials.get(dim) or self._derived[dim])[trial] if isinstance(dim, str) else dim
 
     def read(self, lengths: tuple[int, int]) -> Dim:
         """The dimension that came out with these two lengths."""
         first, second = lengths
         if first == second:
             return first
-        for name, (one, two) in self.trials.items():
-            if first * two == second * one and first % one == 0:
-                return name if first == one else f"{first // one}*{name}"
-        return f"{NAMELESS}{first}_{second}"
+        name = next(
+            (
+                name if first == one else f"{first // one}*{name}"
+                for name, (one, two) in self.trials.items()
+                if first * two == second * one and first % one == 0
+            ),
+            f"{NAMELESS}{first}_{second}",
+        )
+        self._derived[name] = lengths
+        return name
 
 
 class Fixed(Exception):

@@ -1,0 +1,208 @@
+"""Export of what has no exporter of its own: the op's function, traced by JAX, primitive by primitive.
+
+Gradients, and ops that users register, come this way.  The graph is less readable than that of an exporter, since
+names are lost and one op becomes many nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from ..errors import OnnxExportError
+from ..graph import Node
+from ..trace import Run
+from .builder import Builder, Dim, OpenLengthError, Shape, Value
+from .shapes import Symbols
+
+PRIMITIVES: dict[str, Callable[..., Any]] = {}
+
+
+def primitive(*names: str) -> Callable[..., Any]:
+    """Decorator: the ONNX form of JAX primitives.
+
+    The function takes the Builder, the `Equation` and its operands; it returns a Value, or a list of them.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        PRIMITIVES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+class Parameters:
+    """The parameters of an equation; one that an open length changes cannot be read."""
+
+    def __init__(self, trials: Sequence[Any]):
+        self.trials = [eqn.params for eqn in trials]
+
+    def __getitem__(self, name: str) -> Any:
+        first, second = (params[name] for params in self.trials)
+        if first != second and repr(first) != repr(second):  # NaN is not equal to itself
+            raise OpenLengthError("what it computes depends on the length of an open axis, which must be fixed")
+        return first
+
+
+class Equation:
+    """One equation of the trace.
+
+    name: of the primitive.  params: its parameters.  shapes, dtypes: of its results.  lengths: finds open lengths.
+    """
+
+    def __init__(self, trials: Sequence[Any], lengths: Lengths):
+        first, second = trials
+        self.name, self.params, self.lengths = first.primitive.name, Parameters(trials), lengths
+        outs = zip(first.outvars, second.outvars, strict=True)
+        self.shapes = [lengths.merge(a.aval.shape, b.aval.shape) for a, b in outs]
+        self.dtypes = [var.aval.dtype for var in first.outvars]
+
+    def dims(self, name: str) -> Shape:
+        """A parameter that holds lengths, with the open ones as symbols."""
+        return self.lengths.merge(*(params[name] for params in self.params.trials))
+
+
+class Lengths:
+    """Where the length of each open dimension can be read at run time.
+
+    values: the operands of the whole trace.
+    """
+
+    def __init__(self, g: Builder, values: Sequence[Any], symbols: Symbols):
+        self.g, self.symbols = g, symbols
+        self._places = {
+            dim: (value, axis)
+            for value in jax.tree.leaves(values)
+            for axis, dim in enumerate(value.shape or ())
+            if isinstance(dim, str)
+        }
+
+    def merge(self, first: Sequence[int], second: Sequence[int]) -> Shape:
+        """The lengths of the two trials as one shape."""
+        return tuple(self.symbols.read(pair) for pair in zip(first, second, strict=True))
+
+    def scalar(self, dim: Dim) -> Any:
+        """A length as an int, or an int64 scalar where it is open."""
+        if not isinstance(dim, str):
+            return dim
+        factor, product, base = dim.partition("*")
+        if product and base in self._places:
+            return self.g.Mul(self.scalar(base), int(factor))
+        if dim not in self._places:
+            raise OpenLengthError("a length in it follows from an open one in a way that must be fixed")
+        value, axis = self._places[dim]
+        return self.g.Gather(self.g.Shape(value), self.g.constant(axis))
+
+    def vector(self, shape: Shape) -> Any:
+        """A shape as a constant, or as int64 numbers where some of it is open."""
+        if all(isinstance(dim, int) for dim in shape):
+            return np.array(shape, np.int64)
+        parts = [self.scalar(dim) for dim in shape]
+        parts = [[part] if isinstance(part, int) else self.g.Unsqueeze(part, [0]) for part in parts]
+        return self.g.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
+
+    def reshape(self, value: Value, shape: Shape) -> Value:
+        """`value` in another shape of as many elements."""
+        if value.shape == shape:
+            return value
+        open_ones = sum(not isinstance(dim, int) for dim in shape)
+        if open_ones == 1 and 0 not in shape:
+            target = [dim if isinstance(dim, int) else -1 for dim in shape]
+        else:
+            target = self.vector(shape)
+        reshaped = self.g.reshape(value, target) if open_ones < 2 else self.g.Reshape(value, target)
+        return self.g.shaped(reshaped, shape)
+
+
+def export(g: Builder, node: Node, values: Sequence[Any], symbols: Symbols) -> Any:
+    """The value of a node, from the Values of what it needs: a Value, or a nest of them.
+
+    Raises OnnxExportError for a primitive that has no ONNX form, OpenLengthError where the batch must be fixed.
+    """
+    trials = [_trace(node, values, symbols, trial) for trial in (0, 1)]
+    leaves, structure = jax.tree.flatten(values)
+    lengths = Lengths(g, leaves, symbols)
+    results = _walk([closed for closed, _ in trials], leaves, lengths)
+    return jax.tree.unflatten(jax.tree.structure(trials[0][1]), results)
+
+
+def _trace(node: Node, values: Sequence[Any], symbols: Symbols, trial: int) -> tuple[Any, Any]:
+    """The closed jaxpr of a node, and the structure of its value, in one of the two trials of the open lengths."""
+
+    def struct(value: Value) -> jax.ShapeDtypeStruct:
+        if value.shape is None:
+            raise OnnxExportError("the shape of its input is unknown: run the Executor once before the export")
+        return jax.ShapeDtypeStruct([symbols.length(dim, trial) for dim in value.shape], value.dtype)
+
+    def compute(arrays: Sequence[Any]) -> Any:
+        env = dict(zip(node.needs, arrays, strict=True))
+        value = node.evaluate(list(arrays), env, Run(False, jax.random.key(0)))
+        return value[0] if node.writes else value
+
+    return jax.make_jaxpr(compute, return_shape=True)(jax.tree.map(struct, list(values)))
+
+
+def _walk(trials: Sequence[Any], operands: Sequence[Value], lengths: Lengths) -> list[Value]:
+    """The results of a closed jaxpr; of the two trials only their lengths may differ."""
+    first, second = (closed.jaxpr for closed in trials)
+    env: dict[Any, Value] = dict(zip(first.invars, operands, strict=True))
+    for var, one, two in zip(first.constvars, *(closed.consts for closed in trials), strict=True):
+        env[var] = _constant(one, two, lengths)
+
+    def read(one: Any, two: Any) -> Value:
+        return _constant(one.val, two.val, lengths) if isinstance(one, core.Literal) else env[one]
+
+    for pair in _live(first, second):
+        given = [read(one, two) for one, two in zip(*(eqn.invars for eqn in pair), strict=True)]
+        results = _equation(pair, given, lengths)
+        env.update(zip(pair[0].outvars, results, strict=True))
+    return [read(one, two) for one, two in zip(first.outvars, second.outvars, strict=True)]
+
+
+def _live(first: Any, second: Any) -> list[tuple[Any, Any]]:
+    """The equations that the results depend on, pairwise."""
+    names = [[eqn.primitive.name for eqn in jaxpr.eqns] for jaxpr in (first, second)]
+    if names[0] != names[1]:
+        raise OpenLengthError("what it computes depends on the length of an open axis, which must be fixed")
+    needed = {var for var in first.outvars if not isinstance(var, core.Literal)}
+    live = []
+    for pair in list(zip(first.eqns, second.eqns, strict=True))[::-1]:
+        if needed.intersection(pair[0].outvars):
+            needed.update(var for var in pair[0].invars if not isinstance(var, core.Literal))
+            live.append(pair)
+    return live[::-1]
+
+
+def _constant(one: Any, two: Any, lengths: Lengths) -> Value:
+    one, two = np.asarray(one), np.asarray(two)
+    if one.shape == two.shape and np.array_equal(one, two, equal_nan=one.dtype.kind == "f"):
+        return lengths.g.constant(one, one.dtype)
+    if one.shape or one.shape != two.shape or one != np.floor(one) or two != np.floor(two):
+        raise OpenLengthError("a constant of it depends on the length of an open axis, which must be fixed")
+    length = lengths.scalar(lengths.symbols.read((int(one), int(two))))
+    return lengths.g.shaped(lengths.g.cast(length, one.dtype), ())
+
+
+_INLINED = ("call_jaxpr", "fun_jaxpr", "jaxpr")
+
+
+def _equation(pair: tuple[Any, Any], operands: Sequence[Value], lengths: Lengths) -> list[Value]:
+    name = pair[0].primitive.name
+    if name in PRIMITIVES:
+        equation = Equation(pair, lengths)
+        results = PRIMITIVES[name](lengths.g, equation, *operands)
+        results = results if isinstance(results, list) else [results]
+        made = zip(results, equation.shapes, equation.dtypes, strict=True)
+        return [lengths.g.cast(lengths.g.shaped(value, shape), dtype) for value, shape, dtype in made]
+    inner = next((key for key in _INLINED if key in pair[0].params), None)
+    if inner is None or name in ("scan", "while", "cond"):
+        raise OnnxExportError(f"JAX computes it with {name}, which has no ONNX form here")
+    return _walk([_closed(eqn.params[inner]) for eqn in pair], operands, lengths)
+
+
+def _closed(jaxpr: Any) -> Any:
+    return jaxpr if hasattr(jaxpr, "consts") else core.ClosedJaxpr(jaxpr, ())
