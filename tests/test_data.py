@@ -172,6 +172,7 @@ class Evil:
         (gzip.compress(pickle.dumps([Evil()] * 3)), UnsafeFileError, r"mnist\.pkl\.gz asks for \w+\.system"),
         (gzip.compress(b"\x80\x02}"), ValueError, "ends too early"),
     ],
+    ids=["no gzip", "cut short", "no pairs", "two axes", "float labels", "runs code", "ends early"],
 )
 def test_bad_pickles(tmp_path, content, error, says):
     (tmp_path / "mnist.pkl.gz").write_bytes(content)
