@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,11 @@ from . import random
 from .context import DeviceGroup, get_current_context
 from .errors import GraphError, suggest
 from .graph import Feed, Node, Variable
-from .ndarray import DLContext, NDArray, cpu, gpu
+from .ndarray import DLContext, NDArray, cpu, gpu, is_gpu_ctx
+from .stream import create_stream_handle
 
 # Options of Hetu that have nothing to change here, with the reason why they are accepted.
 WITHOUT_EFFECT = {
-    "comm_mode": "how gradients travel between processes; XLA inserts the collectives",
     "use_sparse_pull": "parameter-server traffic; there is no parameter server",
     "cstable_policy": "parameter-server cache; there is no parameter server",
     "bsp": "parameter-server barriers; steps are synchronous",
@@ -33,9 +34,9 @@ WITHOUT_EFFECT = {
 }
 REFUSED = {
     "pipeline": "pipelines over several devices",
-    "dist_strategy": "distribution strategies",
     "logger": "experiment loggers",
 }
+COMM_MODES = {"allreduce": "AllReduce", "ps": "PS", "hybrid": "Hybrid"}
 
 
 class LiveValues(Mapping):
@@ -85,6 +86,9 @@ class HetuConfig:
     dataloader_name: the name under which dataloaders are asked for data, where it is not the group's.
     inference: True makes every group an inference group, False a training group; None decides by its optimizer.
     detect_nan: check every float value of a step for NaN; the first op that made one is named, at some cost in speed.
+    dist_strategy: a strategy of `hetu_jax.dist`, which then says the device.
+    comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.  With either of
+        the two, `rank` and `local_rank` are 0 and `nrank` is 1, else they are None.
     Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
     Raises TypeError for an unknown option, GraphError for one that is not available yet.
     """
@@ -98,14 +102,19 @@ class HetuConfig:
         dataloader_name: str | None = None,
         inference: bool | None = None,
         detect_nan: bool = False,
+        dist_strategy: Any = None,
+        comm_mode: str | None = None,
         **accepted: Any,
     ):
         for option, value in accepted.items():
             if option in REFUSED and value is not None:
                 raise GraphError(f"{option}={value!r} is not available: {REFUSED[option]} (see docs/differences.md)")
             if option not in WITHOUT_EFFECT and option not in REFUSED:
-                known = [*WITHOUT_EFFECT, "ctx", "seed", "dataloader_name", "inference", "detect_nan"]
+                known = [*WITHOUT_EFFECT, *inspect.signature(HetuConfig).parameters]
                 raise TypeError(f"Executor has no option {option!r}{suggest(option, known)}")
+        if dist_strategy is not None:
+            ctx = dist_strategy.set_raw_ctxs_n_states(eval_node_list)
+            comm_mode = comm_mode or COMM_MODES.get(getattr(dist_strategy, "aggregate", None))
         group = DeviceGroup(ctx) if ctx is not None else get_current_context()
         self._explicit = group is not None
         self.context: Any = _first_device(group)
@@ -114,12 +123,15 @@ class HetuConfig:
         self.seed = random.get_seed()
         self.np_rand = random.get_np_rand()
         self.dataloader_name, self.inference, self.detect_nan = dataloader_name, inference, bool(detect_nan)
-        self.comm_mode = accepted.get("comm_mode")
+        self.dist_strategy, self.comm_mode = dist_strategy, comm_mode
         self.eval_node_list = self.my_eval_nodes = list(eval_node_list)
         self.placeholder_to_arr_map = LiveValues()
         self.seen_shapes: dict[Node, tuple[int, ...]] = {}
-        self.rank = self.nrank = self.local_rank = self.nccl_comm = self.ps_comm = None
-        self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = None
+        worker = dist_strategy is not None or comm_mode is not None
+        self.rank, self.nrank, self.local_rank = (0, 1, 0) if worker else (None, None, None)
+        self.nccl_comm = self.ps_comm = None
+        stream = create_stream_handle(self.context) if is_gpu_ctx(self.context) else None
+        self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = stream
 
     def place(self, leaf: Node) -> None:
         """Moves a Variable, or what a feed keeps, to the device that the Executor was given, if any."""

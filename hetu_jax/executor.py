@@ -289,8 +289,9 @@ class Executor:
             raise TypeError(f"Executor got config= and also {', '.join(kwargs)}: put those into the config")
         if timing is not None:
             raise GraphError("timing= is not available: a step is one compiled program; profile it with jax.profiler")
-        self.config = config or HetuConfig(**kwargs)
-        self.config.eval_node_list = [node for nodes in self.eval_node_dict.values() for node in nodes]
+        wanted = [node for nodes in self.eval_node_dict.values() for node in nodes]
+        self.config = config or HetuConfig(wanted, **kwargs)
+        self.config.eval_node_list = wanted
         self.positions: dict[Node, int] = {}
         self._add(self.config.eval_node_list)
         self.subexecutor = {

@@ -480,6 +480,10 @@ class Placeholder(Feed):
     def dtype(self) -> np.dtype:
         return self._dtype
 
+    @dtype.setter
+    def dtype(self, dtype: Any) -> None:
+        self._dtype = storage_dtype(dtype)
+
     @property
     def op_type(self) -> str:
         return "PlaceholderOp"

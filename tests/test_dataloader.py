@@ -157,8 +157,14 @@ def test_dtypes():
     assert take(dl.Dataloader(np.arange(4), 2, dtype=np.int64), 1)[0].dtype == np.int32
     assert take(dl.Dataloader(np.arange(4), 2, dtype=np.int32), 1)[0].dtype == np.int32
     assert take(dl.Dataloader(np.arange(4, dtype=np.uint8), 2, dtype=np.uint8), 1)[0].dtype == np.uint8
-    with pytest.raises(ValueError, match="declare it with dtype=np.int32"):
-        dl.Dataloader(np.array([1, 2**24 + 1]), 1)
+
+
+def test_row_numbers_that_float32_cannot_hold_stay_integers():
+    loader = dl.Dataloader(np.array([1, 2**24 + 1]), 1)
+    batches = take(loader, 2)
+    assert batches[0].dtype == np.int32 and [int(batch[0]) for batch in batches] == [1, 2**24 + 1]
+    assert dl.Dataloader(np.array([-(2**24) - 1, 0]), 1).dtype == np.int32
+    assert dl.Dataloader(np.array([2.0**24 + 2]), 1).dtype == np.float32
 
 
 def test_names():

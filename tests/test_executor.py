@@ -300,6 +300,25 @@ class TestConfig:
         w = ht.Variable("w", [1.0])
         executor = ht.Executor([w], comm_mode=None, use_sparse_pull=False, prefetch=True, bsp=-1, enable_lazy=False)
         assert executor.rank is None and executor.config.comp_stream is None
+        assert executor.config.nrank is None and executor.comm_mode is None
+
+    def test_a_strategy_on_one_device_leaves_the_graph_whole(self, tmp_path):
+        x, w = ht.Variable("x"), ht.Variable("w", [[2.0]])
+        y = ht.matmul_op(x, w)
+        plan = tmp_path / "plan.json"
+        strategy = ht.dist.FlexFlowSearching({x: (1, 1)}, save_path=str(plan))
+        executor = ht.Executor([y], dist_strategy=strategy)
+        assert executor.run(feed_dict={x: [[3.0]]})[0].asnumpy() == 6
+        assert (executor.rank, executor.local_rank, executor.config.nrank) == (0, 0, 1)
+        assert y.name in plan.read_text()
+        for mode in ("AllReduce", "PS", "Hybrid"):
+            assert ht.Executor([y], dist_strategy=ht.dist.DataParallel(mode)).comm_mode == mode
+        assert ht.Executor([y], comm_mode="PS").rank == 0
+
+    def test_the_stream_of_a_gpu_can_be_waited_for(self):
+        executor = ht.Executor([ht.Variable("w", [1.0])], ctx=ht.gpu(0))
+        executor.run()
+        executor.config.comp_stream.sync()
 
     def test_options_that_are_not_there_yet_are_refused(self):
         with pytest.raises(GraphError, match="pipeline='gpipe' is not available"):
