@@ -148,9 +148,9 @@ class TestVariable:
     def test_without_value_and_initializer_it_is_a_placeholder_that_never_trains(self):
         node = ht.Variable("x", trainable=True)
         assert isinstance(node, Placeholder) and isinstance(node, Feed) and not node.trainable
+        assert node.shape is None and node.dtype == np.float32
         node.dtype = np.int64
         assert node.dtype == np.int32
-        assert node.shape is None and node.dtype == np.float32
 
     def test_both_value_and_initializer_are_refused(self):
         with pytest.raises(ValueError, match="both a value and an initializer"):
