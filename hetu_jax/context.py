@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .cluster import DistConfig, NodeStatus  # noqa: F401, Hetu has them here
 from .ndarray import DLContext, cpu, gpu, rcpu, rgpu
 
 _stack: list[DeviceGroup] = []

@@ -372,6 +372,13 @@ def test_all_three_ways_to_the_values_agree():
     assert w.tensor_value.asnumpy() == 2
 
 
+def test_profile_writes_a_line_for_each_op(tmp_path):
+    x, w = ht.Variable("x"), ht.Variable("w", np.ones((4, 4)))
+    product = ht.matmul_op(x, w)
+    ht.Executor([ht.relu_op(product)]).profile({x: (8, 4)}, str(tmp_path / "times.log"))
+    assert product.name in (tmp_path / "times.log").read_text()
+
+
 EIGHT_DEVICES = """
 import numpy as np, hetu_jax as ht
 x = ht.dataloader_op([ht.Dataloader(np.arange(8.0).reshape(4, 2), 2)])
