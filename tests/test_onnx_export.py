@@ -550,3 +550,71 @@ def test_primitives_of_a_trace():
     wanted = executor.run(feed_dict={x: value}, convert_to_numpy_ret_vals=True)[0]
     model = export(executor, [x], [y], dynamic_batch=False)
     np.testing.assert_allclose(run(model, x=value)[0], wanted, rtol=1e-5, atol=1e-6)
+
+
+# Imported graphs
+
+
+def imported(text, **initializers):
+    """The graph in ONNX's text form, imported, with these initializers."""
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {text}')
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in initializers.items())
+    return model, ax.onnx2hetu._graph(model, None)
+
+
+def round_trip(text, feeds, operators_after, outputs=None, **initializers):
+    before, graph = imported(text, **initializers)
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert operators(after) == operators_after
+    assert [(i.name, i.type) for i in after.graph.input] == [(i.name, i.type) for i in before.graph.input]
+    for result, wanted in zip(run(after, **feeds), run(before, **feeds), strict=True):
+        assert result.dtype == wanted.dtype
+        np.testing.assert_allclose(result, wanted, rtol=1e-5, atol=1e-6)
+    return after
+
+
+def test_imported_network():
+    """What was imported goes back operator by operator, with its names and open dimensions."""
+    after = round_trip(
+        """net (float[batch,3,H,W] image) => (float[batch,5] scores) {
+            c = Conv <pads: ints = [1,1,1,1]> (image, filters)
+            r = LeakyRelu <alpha: float = 0.1> (c)
+            p = GlobalAveragePool (r)
+            f = Flatten (p)
+            scores = Gemm <transB: int = 1> (f, weights, bias)
+        }""",
+        {"image": numbers(2, 3, 6, 7)},
+        ["Conv", "LeakyRelu", "GlobalAveragePool", "Flatten", "Gemm"],
+        filters=numbers(4, 3, 3, 3),
+        weights=numbers(5, 4),
+        bias=numbers(5),
+    )
+    assert sorted(value.name for value in after.graph.initializer) == ["bias", "filters", "weights"]
+
+
+def test_imported_shape_arithmetic():
+    """Shapes that the model computes stay computed, and 64-bit inputs stay so."""
+    round_trip(
+        """net (int64[N,L] ids) => (float[?,6] rows, int64[2] shape) {
+            shape = Shape (ids)
+            g = Gather (table, ids)
+            target = Constant <value_ints: ints = [-1,6]> ()
+            rows = Reshape (g, target)
+        }""",
+        {"ids": np.array([[0, 3], [1, 4], [2, 2]])},
+        ["Gather", "Reshape", "Shape"],
+        table=numbers(5, 6),
+    )
+
+
+def test_imported_recurrence():
+    """An operator with several outputs and no op of Hetu behind it."""
+    round_trip(
+        """net (float[T,N,3] x) => (float[T,1,N,4] y, float[1,N,4] last) {
+            y, last = GRU <hidden_size: int = 4> (x, w, r)
+        }""",
+        {"x": numbers(5, 2, 3)},
+        ["GRU"],
+        w=numbers(1, 12, 3),
+        r=numbers(1, 12, 4),
+    )

@@ -108,14 +108,15 @@ class Builder:
         name: of the first output.  attributes: of the node.
         Raises OnnxExportError where the operator does not exist at this opset.
         """
-        self.need(_since(operator), operator)
+        self.need(first_opset(operator), operator)
         schema = operator_schema(operator, self.opset)
         operands, types = self._operands(schema, inputs)
         name = self.fresh(name or operator.lower())
-        names = [name, *(self.fresh(f"{name}_{formal.name}") for formal in schema.outputs[1 : outputs or 1])]
+        formals = [schema.outputs[min(i, len(schema.outputs) - 1)].name for i in range(1, outputs or 1)]
+        names = [name, *(self.fresh(f"{name}_{formal}") for formal in formals)]
         attributes = {key: value for key, value in attributes.items() if value is not None}
         for attribute in attributes.keys() - schema.attributes.keys():
-            self.need(_since(operator, attribute), f"{operator} with {attribute}")
+            self.need(first_opset(operator, attribute), f"{operator} with {attribute}")
         used = [operand.name if operand else "" for operand in operands]
         while used and not used[-1]:
             used.pop()
@@ -299,7 +300,7 @@ def operator_schema(operator: str, opset: int) -> Any:
 
 
 @cache
-def _since(operator: str, attribute: str | None = None) -> int:
+def first_opset(operator: str, attribute: str | None = None) -> int:
     """The first opset with an operator, and with an attribute of it."""
     return min(
         schema.since_version
@@ -326,11 +327,14 @@ def _dtype_of(type_text: str) -> np.dtype:
     return np.dtype(helper.tensor_dtype_to_np_dtype(onnx.TensorProto.DataType.Value(kind.upper())))
 
 
+def _type_text(dtype: np.dtype) -> str:
+    return f"tensor({onnx.TensorProto.DataType.Name(helper.np_dtype_to_tensor_dtype(dtype)).lower()})"
+
+
 def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:
     """`dtype`, or float32 where the operator takes floats and not this dtype."""
     texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
-    kind = onnx.TensorProto.DataType.Name(helper.np_dtype_to_tensor_dtype(dtype)).lower()
-    if f"tensor({kind})" in texts:
+    if _type_text(dtype) in texts:
         return dtype
     if "tensor(float)" in texts:
         return np.dtype(np.float32)
@@ -350,4 +354,7 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
     number = attributes.get("to", attributes.get("dtype"))
     if number is None and "value" in attributes:
         number = attributes["value"].data_type
-    return np.dtype(np.float32 if number is None else helper.tensor_dtype_to_np_dtype(number))
+    if number is not None:
+        return np.dtype(helper.tensor_dtype_to_np_dtype(number))
+    first = next(iter(types.values()), np.dtype(np.float32))
+    return first if _type_text(first) in texts else np.dtype(np.float32)

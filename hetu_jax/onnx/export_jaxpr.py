@@ -136,7 +136,8 @@ def _trace(node: Node, values: Sequence[Any], symbols: Symbols, trial: int) -> t
     def struct(value: Value) -> jax.ShapeDtypeStruct:
         if value.shape is None:
             raise OnnxExportError("the shape of its input is unknown: run the Executor once before the export")
-        return jax.ShapeDtypeStruct([symbols.length(dim, trial) for dim in value.shape], value.dtype)
+        shape = [symbols.length(dim, trial) for dim in value.shape]
+        return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(value.dtype))
 
     def compute(arrays: Sequence[Any]) -> Any:
         env = dict(zip(node.needs, arrays, strict=True))

@@ -13,15 +13,17 @@ from onnx import helper, numpy_helper
 from ..errors import OnnxExportError
 from ..executor import Executor
 from ..graph import Feed, Node, Variable, toposort
-from . import export_jaxpr, exporters, rewrite
+from . import export_imported, export_jaxpr, exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
 from .files import MAX_BYTES, save
 from .inputs import Inputs, own_name
+from .nodes import FamiliarNode, OnnxNode
 from .registry import call, exporter_of
 from .shapes import NAMELESS, Symbols
 
 DEFAULT_OPSET = 26
 OLDEST_OPSET = 13
+SMALL = 1024  # elements of a tensor that shape inference may look at
 
 
 def export(
@@ -128,7 +130,7 @@ class _Walk:
                 part.shape = of_part.shape
             return
         value.shape = getattr(known, "shape", None)
-        if known is not None:
+        if known is not None and not isinstance(node, OnnxNode | FamiliarNode):  # of which JAX knows 32 bits only
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
@@ -156,8 +158,10 @@ class _Walk:
 
     def _export(self, node: Node) -> Any:
         self.g.result = getattr(self.shapes.get(node), "shape", None)
-        function = exporter_of(node.op)
+        call_of_onnx, function = export_imported.onnx_call(node), exporter_of(node.op)
         try:
+            if call_of_onnx is not None and export_imported.can_return(call_of_onnx, self.g.opset):
+                return export_imported.export(self.g, call_of_onnx, self.values)
             if function is None:
                 return export_jaxpr.export(self.g, node, [self.values[below] for below in node.needs], self.symbols)
             return call(function, self.g, node.op, _replaced(node, self.values))
@@ -244,32 +248,42 @@ def _opset(opset: int | None) -> int:
 
 
 def _assemble(walk: _Walk, shapes: Inputs, job_name: str | None, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    g = walk.g
-    for value in walk.outputs:
-        if value.shape is None:
-            raise OnnxExportError(f"the shape of the output {value.name!r} is unknown: {shapes.reason}")
-    graph = helper.make_graph(
-        g.nodes,
-        "hetu_jax",
-        list(map(_info, walk.inputs)),
-        list(map(_info, walk.outputs)),
-        [numpy_helper.from_array(np.asarray(value.array), value.name) for value in g.initializers.values()],
-        doc_string=job_name or "",
-    )
-    operators = [helper.make_opsetid("", g.opset)]
-    model = helper.make_model(
-        graph,
-        opset_imports=operators,
-        ir_version=helper.find_min_ir_version_for(operators),
-        producer_name="hetu_jax",
-    )
+    _find_shapes(walk, shapes)
+    model = _model(walk, job_name or "", list(walk.g.initializers.values()))
     helper.set_model_props(model, {str(key): str(value) for key, value in metadata.items()})
-    if sum(value.array.nbytes for value in g.initializers.values()) < MAX_BYTES:  # the checker takes no more
+    if sum(value.array.nbytes for value in walk.g.initializers.values()) < MAX_BYTES:  # the checker takes no more
         onnx.checker.check_model(model)
     return model
 
 
+def _model(walk: _Walk, doc: str, initializers: Sequence[Value]) -> onnx.ModelProto:
+    tensors = [numpy_helper.from_array(np.asarray(value.array), value.name) for value in initializers]
+    inputs, outputs = (list(map(_info, values)) for values in (walk.inputs, walk.outputs))
+    graph = helper.make_graph(walk.g.nodes, "hetu_jax", inputs, outputs, tensors, doc_string=doc)
+    operators = [helper.make_opsetid("", walk.g.opset)]
+    version = helper.find_min_ir_version_for(operators)
+    return helper.make_model(graph, opset_imports=operators, ir_version=version, producer_name="hetu_jax")
+
+
+def _find_shapes(walk: _Walk, shapes: Inputs) -> None:
+    """Asks ONNX for the shapes of outputs that the trace did not find.  Raises OnnxExportError where it knows none."""
+    unknown = {value.name: value for value in walk.outputs if value.shape is None}
+    if not unknown:
+        return
+    small = [value for value in walk.g.initializers.values() if value.array.size <= SMALL]
+    for info in onnx.shape_inference.infer_shapes(_model(walk, "", small), data_prop=True).graph.output:
+        if info.name in unknown and info.type.tensor_type.HasField("shape"):
+            unknown.pop(info.name).shape = tuple(
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+                for dim in info.type.tensor_type.shape.dim
+            )
+    for name in unknown:
+        raise OnnxExportError(f"the shape of the output {name!r} is unknown: {shapes.reason}")
+
+
 def _info(value: Value) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+    if value.shape is None:
+        return helper.make_tensor_value_info(value.name, kind, None)
     shape = [None if isinstance(dim, str) and dim.startswith(NAMELESS) else dim for dim in value.shape]
     return helper.make_tensor_value_info(value.name, kind, shape)

@@ -10,6 +10,7 @@ from ..errors import OnnxExportError, OpError
 from ..graph import Feed, Node, Placeholder, Variable, toposort
 from . import shapes
 from .builder import Shape
+from .nodes import GraphInput
 from .shapes import Known, Symbols
 
 BATCH = "N"
@@ -101,6 +102,8 @@ class Inputs:
         if leaf in self._given:
             return Known(self._open(leaf, tuple(self._given[leaf]), None), self._dtype(leaf))
         seen = self._seen.get(leaf, getattr(leaf._abstract(), "shape", None))
+        if isinstance(leaf, GraphInput) and leaf.declared is not None:
+            return Known(self._open(leaf, leaf.declared, seen), self._dtype(leaf))
         if seen is not None:
             return self._named(leaf, Known(tuple(seen), self._dtype(leaf)))
         guess = shapes.guess(leaf, [*self.outputs, *self.nodes])
@@ -113,6 +116,8 @@ class Inputs:
 
     @staticmethod
     def _dtype(leaf: Node) -> Any:
+        if isinstance(leaf, GraphInput):
+            return leaf._dtype  # as the imported model declares it, also in 64 bits
         return leaf.dtype if isinstance(leaf, Placeholder) else leaf._abstract().dtype
 
     def _named(self, node: Node, known: Known) -> Known:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import GraphError, OnnxExportError, OpError
+from ..errors import GraphError, HostValueError, OnnxExportError, OpError
 from ..graph import Feed, Node, Variable, toposort
 from ..trace import Run, evaluate, leaf_struct
 from .builder import Dim, Shape
@@ -120,7 +120,7 @@ def _trace(
     structs = {leaf: leaf_struct(leaf) for leaf in order if isinstance(leaf, Variable)}
     for node, known in feeds.items():
         shape = tuple(symbols.length(dim, trial) for dim in known.shape)
-        structs[node] = jax.ShapeDtypeStruct(shape, known.dtype)
+        structs[node] = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(known.dtype))
     found: dict[Node, Any] = {}
     errors: list[OpError] = []
 
@@ -132,13 +132,24 @@ def _trace(
             try:
                 if all(below in env for below in node.needs):
                     evaluate([node], env, run)
+            except HostValueError:  # of imported graphs: the shape follows from values
+                continue
             except GraphError as error:
                 errors.append(error)
                 _stand_in(node, env, f"{NAMELESS}{place}", symbols, trial)
-        found.update({n: jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), v) for n, v in env.items()})
+        found.update({n: jax.tree.map(_struct, v) for n, v in env.items() if _is_numbers(v)})
 
     jax.eval_shape(walk, list(structs.values()), jax.eval_shape(lambda: jax.random.key(0)))
     return found, errors
+
+
+def _struct(value: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(np.shape(value), value.dtype)
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether it is an array, or a nest of them, and no text."""
+    return all(hasattr(leaf, "dtype") and leaf.dtype != object for leaf in jax.tree.leaves(value))
 
 
 def _stand_in(node: Node, env: dict[Node, Any], name: str, symbols: Symbols, trial: int) -> None:

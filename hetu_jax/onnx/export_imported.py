@@ -1,0 +1,75 @@
+"""Export of imported graphs: a call of an ONNX operator goes back as the operator that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from ..graph import Node
+from . import operators
+from .builder import Builder, Value, first_opset, operator_schema
+from .nodes import FamiliarNode, OnnxNode, Subgraph
+
+
+def onnx_call(node: Node) -> OnnxNode | None:
+    """The ONNX call that a node of an imported graph is, or None where it is a Hetu op only."""
+    if isinstance(node, FamiliarNode):
+        return node.onnx
+    return node if isinstance(node, OnnxNode) else None
+
+
+def can_return(node: OnnxNode, opset: int) -> bool:
+    """Whether the operator means the same at the opset, and stands for itself."""
+    held = [argument for argument in node.arguments.values() if isinstance(argument, Subgraph)]
+    if node.op.domain or held or first_opset(node.op.onnx_name) > opset:
+        return False
+    if operator_schema(node.op.onnx_name, opset).deprecated:
+        return False
+    return operators.find("", node.op.onnx_name, opset) is node.op
+
+
+def export(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Any:
+    """The operator with the Values of its inputs, and its attributes: a Value, or a list of them."""
+    schema = operator_schema(node.op.onnx_name, g.opset)
+    arguments, inputs, attributes = node.arguments, [], {}
+    formals = {formal.name for formal in schema.inputs}
+    for name in node.op.inputs:
+        given = arguments.pop(name, None)
+        if node.op.variadic and isinstance(given, tuple):
+            inputs.extend(_operand(g, item, values) for item in given)
+        elif name in formals or name not in schema.attributes:
+            inputs.append(_operand(g, given, values))
+        elif given is not None:
+            attributes[name] = _attribute(_known(g, given, values))
+    for name, given in arguments.items():
+        if name in schema.attributes and name != "outputs":
+            attributes[name] = _attribute(given)
+        elif name in formals:
+            inputs.append(_operand(g, given, values))
+    if node.op.onnx_name == "Split" and not any(inputs[1:]) and "num_outputs" in schema.attributes:
+        attributes["num_outputs"] = node.outputs
+    return g.add(node.op.onnx_name, inputs, outputs=node.outputs if node.outputs > 1 else None, **attributes)
+
+
+def _operand(g: Builder, given: Any, values: Mapping[Node, Any]) -> Value | None:
+    if given is None:
+        return None
+    return values[given] if isinstance(given, Node) else g.constant(given, np.asarray(given).dtype)
+
+
+def _known(g: Builder, given: Any, values: Mapping[Node, Any]) -> Any:
+    """What is an input in newer opsets and an attribute in the model's, which must be stored."""
+    array = values[given].array if isinstance(given, Node) else given
+    return g.refuse("an attribute of it is computed: export with a newer opset") if array is None else array
+
+
+def _attribute(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return numpy_helper.from_array(value)
+    if isinstance(value, onnx.TypeProto):
+        return value
+    return list(value) if isinstance(value, tuple) else value
