@@ -110,3 +110,17 @@ def test_statistics_move_once_in_a_step_that_fetches_a_value_before_its_gradient
     (gradient,) = ht.gradients(y, [x])
     run(y, gradient, inference=False)
     np.testing.assert_allclose(y.writes[0].tensor_value.asnumpy(), 0.1 * np.arange(8).reshape(4, 2).mean(0), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Some donated buffers were not usable")  # the statistics grow in the first step
+def test_batch_normalisation_with_a_fed_scale_learns_the_number_of_channels():
+    x, scale, bias = (ht.Variable(name) for name in ("x", "scale", "bias"))
+    executor = ht.Executor([ht.batch_normalization_op(x, scale, bias, momentum=0.5)])
+    images = np.random.default_rng(0).normal(2, 3, (4, 3, 5, 5)).astype(np.float32)
+    feeds = {x: images, scale: np.ones(3), bias: np.zeros(3)}
+    before = executor.run(feed_dict=feeds, convert_to_numpy_ret_vals=True, inference=True)[0]
+    np.testing.assert_allclose(before, images, rtol=1e-4, atol=1e-5)
+    for _ in range(2):
+        executor.run(feed_dict=feeds, inference=False)
+    np.testing.assert_allclose(executor.state_dict()["scale_running_mean"], 0.75 * images.mean((0, 2, 3)), rtol=1e-5)
+    assert executor.run(feed_dict=feeds, inference=True)[0].shape == images.shape

@@ -29,11 +29,9 @@ def _moments(x, axes):
 
 
 def _running_statistics(arguments):
-    """The Variables of one batch normalisation, named after its scale."""
+    """The Variables of one batch normalisation, named after its scale; of one element while its shape is not known."""
     scale = arguments["bn_scale"]
-    if scale.shape is None:
-        raise ValueError("bn_scale must have a known shape when the node is made: use a Variable with a value")
-    count, name = int(np.prod(scale.shape)), getattr(scale, "name", "batchnorm")
+    count, name = 1 if scale.shape is None else int(np.prod(scale.shape)), getattr(scale, "name", "batchnorm")
     return {
         "running_mean": Variable(f"{name}_running_mean", np.zeros(count), trainable=False),
         "running_var": Variable(f"{name}_running_var", np.ones(count), trainable=False),
@@ -63,7 +61,7 @@ def batch_normalization_op(
         batch = mean, variance * (count / max(count - 1, 1))
         running = [_moved(old, new, momentum) for old, new in zip(running, batch, strict=True)]
     else:
-        mean, variance = (statistic.reshape(shape) for statistic in running)
+        mean, variance = (jnp.broadcast_to(old, math.prod(shape)).reshape(shape) for old in running)
     factor = jax.lax.rsqrt(variance + eps) * bn_scale.reshape(shape)
     return ((x - mean) * factor + bn_bias.reshape(shape)).astype(dtype), *running
 
@@ -82,8 +80,8 @@ def _channel_shape(node_in, bn_scale, bn_bias, channel_axis):
 
 
 def _moved(old, batch, momentum):
-    """The running statistic after a batch, in its own dtype and shape."""
-    return ((1 - momentum) * old + momentum * batch.reshape(old.shape)).astype(old.dtype)
+    """The running statistic after a batch, in its own dtype, with an element for each channel."""
+    return ((1 - momentum) * old + momentum * batch.reshape(-1)).astype(old.dtype)
 
 
 @op
