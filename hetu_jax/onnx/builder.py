@@ -216,6 +216,15 @@ class Builder:
             return dim if scalar else [dim]
         return self.Gather(self.Shape(value), axis if scalar else [axis])
 
+    def last(self, value: Value, axis: int) -> Any:
+        """The last index of an axis: a number where it is fixed, else an int64 scalar."""
+        length = self.length(value, axis, scalar=True)
+        return length - 1 if isinstance(length, int) else self.Sub(length, 1)
+
+    def ids(self, value: Value) -> Value:
+        """Indices, in a dtype that ONNX takes for them; floats, in which Hetu keeps them, are truncated."""
+        return value if value.dtype in (np.int32, np.int64) else self.cast(value, np.int64)
+
     def iota(self, value: Value, axis: int) -> Value:
         """0, 1, 2, ... along an axis of `value`, int64, (length,)."""
         length = self.length(value, axis, scalar=True)

@@ -14,7 +14,7 @@ def embedding_lookup_op(g, embedding, index):
 
 def rows(g, table, index):
     """The rows of a table; zeros for an id outside."""
-    ids = g.cast(index, np.int64)
+    ids = g.ids(index)
     if _all_inside(index, table):
         return g.Gather(table, ids)
     inside, valid = guarded(g, table, ids, index.rank)
@@ -23,7 +23,7 @@ def rows(g, table, index):
 
 def guarded(g, table, ids, rank):
     """The ids, of this rank, with those outside moved inside; and which were inside, as broadcasts to the rows."""
-    inside = g.Clip(ids, g.constant(0), g.Sub(g.length(table, 0, scalar=True), g.constant(1)))
+    inside = g.Clip(ids, 0, g.last(table, 0))
     return inside, g.Unsqueeze(g.Equal(ids, inside), list(range(rank, rank + table.rank - 1)))
 
 

@@ -12,7 +12,7 @@ def _sum_of_products(g, labels, logarithms):
 
 def _picked(g, scores, ids):
     """The score of each id along the last axis; NaN for an id outside."""
-    inside = g.Clip(ids, g.constant(0), g.Sub(g.length(scores, -1, scalar=True), g.constant(1)))
+    inside = g.Clip(ids, 0, g.last(scores, -1))
     found = g.GatherElements(scores, g.Unsqueeze(inside, [-1]), axis=scores.rank - 1)
     return g.Where(g.Equal(ids, inside), g.Squeeze(found, [-1]), np.nan)
 
@@ -24,7 +24,7 @@ def softmaxcrossentropy_op(g, node_A, node_B, use_cudnn):
 
 @exporter
 def softmaxcrossentropy_sparse_op(g, node_A, node_B, ignored_index):
-    ids = g.cast(node_B, np.int64)
+    ids = g.ids(node_B)
     ignored = g.Equal(ids, int(ignored_index))
     logarithms = g.shaped(g.LogSoftmax(node_A, axis=-1), node_A.shape)
     return g.Where(ignored, 0, g.Neg(_picked(g, logarithms, g.Where(ignored, 0, ids))))
@@ -38,7 +38,7 @@ def crossentropy_op(g, node_y, node_y_):
 
 @exporter
 def crossentropy_sparse_op(g, node_y, node_y_, ignored_index):
-    ids = g.cast(node_y_, np.int64)
+    ids = g.ids(node_y_)
     ignored = g.Or(g.Equal(ids, int(ignored_index)), g.Less(ids, 0))
     return g.Neg(g.Log(g.Where(ignored, 1, _picked(g, node_y, g.Where(ignored, 0, ids)))))
 
@@ -59,4 +59,4 @@ def binarycrossentropywithlogits_op(g, inputs, targets):
 
 @exporter
 def nll_loss_op(g, input, target, cols):
-    return g.Neg(g.reduce("ReduceMean", _picked(g, input, g.cast(target, np.int64)), [0], True))
+    return g.Neg(g.reduce("ReduceMean", _picked(g, input, g.ids(target)), [0], True))

@@ -13,7 +13,7 @@ def dequantize_op(g, node, digit, scale, minele):
 
 def _looked_up(g, embed, indices, grid):
     """The numbers behind the rows of codes; zeros for an id outside the table."""
-    inside, valid = guarded(g, embed, g.cast(indices, np.int64), indices.rank)
+    inside, valid = guarded(g, embed, g.ids(indices), indices.rank)
     scale, origin = grid(inside)
     codes = g.cast(g.Gather(embed, inside), getattr(scale, "dtype", np.float32))
     return g.Where(valid, g.Add(g.Mul(codes, scale), origin), 0)

@@ -109,12 +109,12 @@ def top_k(g, node, k):
     """The k largest along the last axis and where they are; of equal ones the later comes first."""
     flipped = g.Slice(node, [-1], [np.iinfo(np.int64).min], [-1], [-1])
     values, places = g.TopK(flipped, [k], axis=-1, outputs=2)
-    return values, g.Sub(g.Sub(g.length(node, -1, scalar=True), g.constant(1)), places)
+    return values, g.Sub(g.last(node, -1), places)
 
 
 @exporter
 def topk_val_op(g, nodeA, nodeB):
-    places = g.cast(nodeB, np.int64)
+    places = g.ids(nodeB)
     values = g.GatherElements(nodeA, g.Max(places, 0), axis=nodeA.rank - 1)
     return g.Where(g.Less(places, 0), 0, values)
 
