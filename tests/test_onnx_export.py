@@ -338,6 +338,15 @@ def test_external_data(tmp_path):
     np.testing.assert_array_equal(stored["w"], numbers(30, 40))
 
 
+def test_more_than_one_file_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(ax.hetu2onnx, "MAX_BYTES", 4000)
+    x = ht.Variable("x")
+    y = ht.matmul_op(x, weight("w", 30, 40))
+    with pytest.raises(OnnxExportError, match="larger than the 2 GB .* external_data=True"):
+        export(ht.Executor([y]), [x], [y], tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_versions():
     x = ht.Variable("x")
     y = ht.matmul_op(x, weight("w", 3, 2))

@@ -17,37 +17,30 @@ _ALIGNMENT = 4096
 def save(model: onnx.ModelProto, path: str, external: bool) -> None:
     """Writes `model` to `path`; with `external`, its large tensors to `<path>.data`.
 
-    Raises OnnxExportError for a model too large for one file, OSError where the file cannot be written.
+    Raises OnnxExportError for a folder, OSError where the file cannot be written.
     """
     if os.path.isdir(path):
         raise OnnxExportError(f"{path!r} is a folder: give the name of the file to write")
     if external:
         _save_beside(model, path)
-        return
-    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) > MAX_BYTES:
-        raise OnnxExportError("the model is larger than the 2 GB that one ONNX file holds: pass external_data=True")
-    _write(model, path)
-
-
-def _write(model: onnx.ModelProto, path: str) -> None:
-    with atomic_write(path) as file:
-        file.write(model.SerializeToString())
+    else:
+        with atomic_write(path) as file:
+            file.write(model.SerializeToString())
 
 
 def _save_beside(model: onnx.ModelProto, path: str) -> None:
-    """The data file first, so that a model never points at data that is not there yet."""
+    """Both files are complete before the first takes its place, which is the data."""
     large = [tensor for tensor in model.graph.initializer if len(tensor.raw_data) >= _SMALL]
     held = [tensor.raw_data for tensor in large]
     data = f"{path}.data"
     try:
-        with atomic_write(data) as file:
+        with atomic_write(path) as file, atomic_write(data) as beside:
             for tensor in large:
-                file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-                _point(tensor, os.path.basename(data), file.tell())
-                file.write(tensor.raw_data)
-        for tensor in large:
-            tensor.ClearField("raw_data")
-        _write(model, path)
+                beside.write(b"\0" * (-beside.tell() % _ALIGNMENT))
+                _point(tensor, os.path.basename(data), beside.tell())
+                beside.write(tensor.raw_data)
+                tensor.ClearField("raw_data")
+            file.write(model.SerializeToString())
     finally:
         for tensor, raw in zip(large, held, strict=True):
             tensor.raw_data = raw

@@ -70,8 +70,10 @@ def export(
         walk = _walked(_Walk(Builder(opset), names, shapes.infer(), shapes.symbols), inputs, outputs)
     except OpenLengthError as error:
         walk = _walked(_Walk(Builder(opset), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs)
-    model = _assemble(walk, shapes, job_name, metadata or {})
     path = onnx_save_dir if path is None else path
+    if walk.size > MAX_BYTES and path is not None and not external_data:
+        raise OnnxExportError("the model is larger than the 2 GB that one ONNX file holds: pass external_data=True")
+    model = _assemble(walk, shapes, job_name, metadata or {})
     if path is not None:
         save(model, os.fspath(path), external_data)
     return model
@@ -103,6 +105,11 @@ class _Walk:
         self.outputs: list[Value] = []
         self._kept: set[str] = set()
         self._results: set[Node] = set()
+
+    @property
+    def size(self) -> int:
+        """The bytes of what the model stores."""
+        return sum(value.array.nbytes for value in self.g.initializers.values())
 
     def input(self, node: Node) -> None:
         known = self.shapes[node]
@@ -251,7 +258,7 @@ def _assemble(walk: _Walk, shapes: Inputs, job_name: str | None, metadata: Mappi
     _find_shapes(walk, shapes)
     model = _model(walk, job_name or "", list(walk.g.initializers.values()))
     helper.set_model_props(model, {str(key): str(value) for key, value in metadata.items()})
-    if sum(value.array.nbytes for value in walk.g.initializers.values()) < MAX_BYTES:  # the checker takes no more
+    if walk.size < MAX_BYTES:  # the checker takes no more
         onnx.checker.check_model(model)
     return model
 
