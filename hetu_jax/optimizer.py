@@ -17,6 +17,8 @@ from .initializers import ConstantInit
 from .lr_scheduler import FixedScheduler
 from .trace import is_float
 from .update import LearningRate, OptimizerOp
+from .update_ops import *  # noqa: F403, Hetu's names of updates
+from .update_ops import SparseUpdateOp, UpdateOp
 
 
 class Slot(Variable):
@@ -41,6 +43,7 @@ class Optimizer:
     name = "Optimizer"
     sparse = True  # whether rows of an embedding table that no lookup touched are left alone
     slot_names: dict[str, str] = {}  # the attribute of optax's state -> Hetu's suffix
+    opt_op_type, sparse_opt_op_type = UpdateOp, SparseUpdateOp  # for a single parameter, for some rows of one
 
     def __init__(self, learning_rate: Any = 0.01, l2reg: float = 0):
         if isinstance(learning_rate, int | float | np.number):
@@ -161,7 +164,7 @@ class MomentumOptimizer(Optimizer):
     """
 
     name = "Momentum"
-    sparse = False
+    sparse, sparse_opt_op_type = False, None
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, nesterov: bool = False, l2reg: float = 0):
         super().__init__(learning_rate, l2reg)
