@@ -138,6 +138,10 @@ def test_unknown_shape_is_an_error_that_helps():
         export(executor, [x], executor.eval_node_dict["default"])
     model = export(executor, [x], executor.eval_node_dict["default"], input_shapes={x: ("N", 3, None)})
     assert dims(model.graph.output[0]) == ["N", 3, "x_dim_2"]
+    model = export(
+        executor, [x], executor.eval_node_dict["default"], input_shapes={x: (2, 3)}, dynamic_axes={x: {1: "L"}}
+    )
+    assert dims(model.graph.output[0]) == [2, "L"]
     executor.run(feed_dict={x: numbers(2, 3)})
     assert dims(export(executor, [x], executor.eval_node_dict["default"]).graph.input[0]) == ["N", 3]
 

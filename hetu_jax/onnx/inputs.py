@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import OnnxExportError, OpError
-from ..graph import Feed, Node, Placeholder, Variable, toposort
+from ..graph import Feed, Node, Variable, toposort
 from . import shapes
 from .builder import Shape
 from .nodes import GraphInput
@@ -94,61 +94,68 @@ class Inputs:
     def _inner(self, node: Node, found: Mapping[Node, Any]) -> Known:
         if not isinstance(found.get(node), Known):
             raise OnnxExportError(f"{node.describe()} cannot be an input: its shape is unknown")
-        return self._named(node, found[node])
+        shape, dtype = found[node]
+        return Known(self._open(node, shape, shape), dtype)
 
     def _leaf(self, leaf: Node) -> Known:
         if isinstance(leaf, Variable):
-            return self._named(leaf, Known(tuple(leaf.value.shape), leaf.dtype))
-        if leaf in self._given:
-            return Known(self._open(leaf, tuple(self._given[leaf]), None), self._dtype(leaf))
+            shape = tuple(leaf.value.shape)
+            return Known(self._open(leaf, shape, shape), leaf.dtype)
+        return Known(self._open(leaf, *self._fed(leaf)), self._dtype(leaf))
+
+    def _fed(self, leaf: Node) -> tuple[Shape, tuple[int, ...] | None]:
+        """The shape of a placeholder or dataloader, and lengths with which the graph is known to work."""
         seen = self._seen.get(leaf, getattr(leaf._abstract(), "shape", None))
-        if isinstance(leaf, GraphInput) and leaf.declared is not None:
-            return Known(self._open(leaf, leaf.declared, seen), self._dtype(leaf))
+        said = self._given.get(leaf, leaf.declared if isinstance(leaf, GraphInput) else None)
+        if said is not None:
+            return tuple(said), seen if _agree(said, seen) else None
         if seen is not None:
-            return self._named(leaf, Known(tuple(seen), self._dtype(leaf)))
+            batch = self._batch and bool(seen) and self._is_batch(seen[0])
+            return ((BATCH, *seen[1:]) if batch else seen), seen
         guess = shapes.guess(leaf, [*self.outputs, *self.nodes])
         if guess is None:
             raise OnnxExportError(
                 f"the shape of {leaf.describe()} is unknown: run the Executor once before the export, or pass "
                 f"input_shapes={{{leaf.name}: ('{BATCH}', ...)}}"
             )
-        return Known(self._open(leaf, guess, None), self._dtype(leaf))
+        return guess, None
 
     @staticmethod
     def _dtype(leaf: Node) -> Any:
         if isinstance(leaf, GraphInput):
             return leaf._dtype  # as the imported model declares it, also in 64 bits
-        return leaf.dtype if isinstance(leaf, Placeholder) else leaf._abstract().dtype
+        return leaf.dtype
 
-    def _named(self, node: Node, known: Known) -> Known:
-        """`known` with the dimensions open that are to be."""
-        seen = known.shape
-        shape = list(seen)
-        if self._batch and isinstance(node, Feed) and seen and self._is_batch(seen[0]):
-            shape[0] = BATCH
-        for axis, name in _axis_names(self._axes.get(node, ())).items():
-            if not -len(seen) <= axis < len(seen):
-                raise OnnxExportError(f"dynamic_axes has axis {axis} of {node.describe()}, whose shape is {list(seen)}")
-            shape[axis] = name if seen[axis] else 0
-        return Known(self._open(node, tuple(shape), seen), known.dtype)
-
-    def _is_batch(self, length: Any) -> bool:
+    def _is_batch(self, length: int) -> bool:
         """The first input tells the size of the batch; other lengths in first place are no batch."""
         self._size = length if self._size is None else self._size
         return length == self._size != 0
 
-    def _open(self, node: Node, shape: Shape, seen: tuple[int, ...] | None) -> Shape:
-        """`shape` with its names entered as symbols, and names for what is None."""
-        self._guessed |= seen is None and any(not isinstance(dim, int) for dim in shape)
-        alone, own = len(self.nodes) == 1, own_name(node, self._names) or "input"
-        named = []
-        for axis, dim in enumerate(shape):
+    def _open(self, node: Node, shape: Shape, seen: Shape | None) -> Shape:
+        """`shape` with its names, and those of `dynamic_axes`, entered as symbols, and names for what is None."""
+        named = list(shape)
+        for axis, name in _axis_names(self._axes.get(node, ())).items():
+            if not -len(shape) <= axis < len(shape):
+                raise OnnxExportError(
+                    f"dynamic_axes has axis {axis} of {node.describe()}, whose shape is {list(shape)}"
+                )
+            named[axis] = name if shape[axis] != 0 else 0
+        self._guessed |= seen is None and any(not isinstance(dim, int) for dim in named)
+        own = own_name(node, self._names) or "input"
+        for axis, dim in enumerate(named):
             if dim is None:
-                dim = BATCH if axis == 0 else shapes.symbol(own, axis, len(shape), alone)
+                dim = BATCH if axis == 0 else shapes.symbol(own, axis, len(shape), len(self.nodes) == 1)
+            length = seen[axis] if seen is not None else None
             if isinstance(dim, str):
-                dim = self.symbols.add(dim, seen[axis] if seen and isinstance(seen[axis], int) else None)
-            named.append(dim)
+                named[axis] = self.symbols.add(dim, length if isinstance(length, int) else None)
         return tuple(named)
+
+
+def _agree(said: Sequence[Any], seen: Sequence[int] | None) -> bool:
+    """Whether lengths that were fed are an example of a shape."""
+    if seen is None or len(said) != len(seen):
+        return False
+    return all(not isinstance(dim, int) or dim == length for dim, length in zip(said, seen, strict=True))
 
 
 def _axis_names(axes: Any) -> dict[int, str | None]:
