@@ -145,7 +145,6 @@ class History:
             axes.plot(epochs, values, marker="o")
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
         figure.savefig(path, dpi=120)
 
