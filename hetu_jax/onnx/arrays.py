@@ -130,7 +130,9 @@ def full(shape: Iterable[int], fill: Any, dtype: Any) -> Any:
     shape = tuple(int(length) for length in shape)
     if small(shape):
         return np.full(shape, fill, dtype)
-    return jnp.full(shape, narrow(np.asarray(fill, dtype)), jax.dtypes.canonicalize_dtype(dtype))
+    made = jnp.full(shape, narrow(np.asarray(fill, dtype)), jax.dtypes.canonicalize_dtype(dtype))
+    # XLA 0.10 to 0.12 computes garbage on CPUs from convolutions whose filters are one repeated number.
+    return jax.lax.optimization_barrier(made)
 
 
 def is_text(value: Any) -> bool:

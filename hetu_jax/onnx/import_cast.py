@@ -27,7 +27,7 @@ def cast(value, dtype, saturate=1, round_mode="up"):
     round_mode: "up", "down" or "nearest", to powers of two.
     """
     dtype = np.dtype(dtype)
-    if dtype == object:
+    if dtype.kind == "O":
         return host(value, "what is cast to strings").astype(np.str_).astype(object)
     if is_text(value):
         return np.array([_parsed(item, dtype) for item in value.reshape(-1)], dtype).reshape(value.shape)
@@ -78,7 +78,7 @@ def CastLike(input, target_type, *, saturate=1, round_mode="up"):
 @operator
 def BitCast(input, *, to):
     dtype = dtype_of(to)
-    if input.dtype == bool or dtype == bool:
+    if "b" in (input.dtype.kind, dtype.kind):
         return astype(input, dtype)
     return bitcast(input, dtype)
 

@@ -100,14 +100,26 @@ def Shrink(input, *, bias=0.0, lambd=0.5):
 
 def _of_rows(function, input, axis):
     """`function` of the rows of the matrix in which axes from `axis` on are one: softmax in opsets below 13."""
-    # Without the barrier XLA may compute the rows twice, rounded differently, and huge ones then overflow.
-    rows = jax.lax.optimization_barrier(device(Flatten.fn(input, axis=axis)))
+    rows = device(Flatten.fn(input, axis=axis))
     return function(rows, axis=-1).reshape(input.shape)
 
 
 @operator
 def Softmax(input, *, axis=1):
-    return _of_rows(jax.nn.softmax, input, axis)
+    return _of_rows(_softmax, input, axis)
+
+
+def _softmax(rows, axis):
+    """The softmax, also of numbers so large that the rounding of their differences matters.
+
+    XLA may join the multiplication that made a row with the subtraction of its maximum, not rounding in between; the
+    difference is then not 0 where the two are equal, and its exponential infinite.
+    """
+    highest = jnp.max(rows, axis=axis, keepdims=True)
+    differences = rows - jax.lax.stop_gradient(highest)
+    excess = jax.lax.stop_gradient(jnp.where(rows == highest, differences, 0))
+    powers = jnp.exp(differences - excess)
+    return powers / powers.sum(axis=axis, keepdims=True)
 
 
 @operator

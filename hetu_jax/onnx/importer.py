@@ -13,7 +13,8 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from ..errors import OnnxImportError
 from ..gradients import item_op
 from ..graph import Node, Variable
-from . import familiar, operators
+from . import import_familiar as familiar
+from . import operators
 from .arrays import KNOWN_SIZE, device, dtype_of, is_text, small
 from .nodes import Formal, GraphInput, OnnxNode, Subgraph
 from .reading import Tensors
@@ -137,7 +138,7 @@ class Importer:
         try:
             if kind == "tensor_type":
                 dtype = dtype_of(tensor.elem_type)
-                return GraphInput(info.name, dtype, _dims(tensor), dtype == object)
+                return GraphInput(info.name, dtype, _dims(tensor), dtype.kind == "O")
             if kind in ("sequence_type", "optional_type"):
                 return GraphInput(info.name, *_element(info.type))
         except ValueError as error:
@@ -316,7 +317,7 @@ def _element(kind: onnx.TypeProto) -> tuple[np.dtype, None, bool]:
     if not kind.HasField("tensor_type"):
         return np.dtype(object), None, True
     dtype = dtype_of(kind.tensor_type.elem_type)
-    return dtype, None, dtype == object
+    return dtype, None, dtype.kind == "O"
 
 
 def _text(item: bytes) -> Any:

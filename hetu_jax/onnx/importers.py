@@ -1,21 +1,41 @@
 """All families of importers: importing this module fills the registries of `operators`."""
 
 from . import (
+    import_attention,
     import_cast,
+    import_control,
     import_conv,
+    import_image,
     import_index,
+    import_loss,
     import_math,
     import_nn,
+    import_quantize,
+    import_random,
     import_reduce,
+    import_resize,
+    import_rnn,
     import_shape,
+    import_signal,
+    import_text,
 )
 
 FAMILIES = (
+    import_attention,
     import_cast,
+    import_control,
     import_conv,
+    import_image,
     import_index,
+    import_loss,
     import_math,
     import_nn,
+    import_quantize,
+    import_random,
     import_reduce,
+    import_resize,
+    import_rnn,
     import_shape,
+    import_signal,
+    import_text,
 )

@@ -40,6 +40,10 @@ class OnnxNode(Node):
     def op_type(self) -> str:
         return self.op.onnx_name
 
+    @property
+    def draws(self) -> bool:
+        return super().draws or any(isinstance(leaf, Subgraph) and leaf.draws for leaf in self._leaves)
+
     def describe(self) -> str:
         return f"{self.op.onnx_name} {self.label or self.name!r} at {self.site}"
 
@@ -119,14 +123,19 @@ class Subgraph:
         self.name, self.formals, self.results = name, list(formals), list(results)
         self._nodes = [result for result in self.results if isinstance(result, Node)]
         self.captures: list[Node] = []
+        self.draws = False
 
     def close(self, inner: set[Node]) -> None:
         """Finds the captures: what is read and not among `inner`, the nodes that the graph itself has."""
         reached = toposort(self._nodes, edges=lambda node: node.inputs if node in inner else ())
         self.captures = [node for node in reached if node not in inner]
+        self.draws = any(node.draws for node in reached if node in inner)
 
     def bind(self, values: Mapping[Node, Any], run: Run) -> Callable[..., list[Any]]:
-        """The graph as a function from values of the formals to a list of results."""
+        """The graph as a function from values of the formals to a list of results.
+
+        The function's `results` is how many there are, `traced` whether it reads values of a step that is compiled.
+        """
         captured = {node: values[node] for node in self.captures}
 
         def call(*arguments: Any) -> list[Any]:
@@ -134,6 +143,8 @@ class Subgraph:
             found = dict(zip(self._nodes, evaluate(self._nodes, env, run.fork()), strict=True))
             return [found[result] if isinstance(result, Node) else result for result in self.results]
 
+        call.results = len(self.results)
+        call.traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves([*captured.values()]))
         return call
 
 
@@ -167,9 +178,13 @@ class GraphInput(Placeholder):
 
         Raises TypeError for what is no array of numbers, ValueError for integers that do not fit.
         """
+        if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind == "O":
+            value = value.item()  # onnx's way to hand over an empty optional
         if isinstance(value, list | tuple) and any(hasattr(part, "dtype") or part is None for part in value):
             return [self.convert(part) for part in value]
-        if value is None or self.on_host:
+        if value is None:
+            return None
+        if self.on_host:
             return np.asarray(value, object) if is_text(np.asarray(value)) else value
         value = value.value if isinstance(value, NDArray) else value
         if not isinstance(value, jax.Array):

@@ -70,7 +70,7 @@ class Tensors:
         shape, dtype = _shape(tensor.dims, tensor.name), _dtype(tensor)
         if tensor.data_location == TensorProto.EXTERNAL:
             tensor = self._with_data(tensor, dtype, shape)
-        if dtype == object:
+        if dtype.kind == "O":
             return _reshaped(np.array([_text(item) for item in tensor.string_data], object), shape, tensor.name)
         if _size(shape) and not tensor.HasField("raw_data") and not _typed_length(tensor):
             raise OnnxImportError(f"the tensor {tensor.name!r} of shape {list(shape)} has no elements")

@@ -67,7 +67,7 @@ class Windows:
         return count - 1 if (count - 1) * stride >= side + low else count
 
     def places(self, axis: int) -> np.ndarray:
-        """The indices (windows, kernel) along an axis that each window covers, below 0 and past the end in the padding."""
+        """The indices (windows, kernel) along an axis that windows cover, beyond its ends in the padding."""
         starts = np.arange(self.counts[axis]) * self.strides[axis] - self.declared[axis][0]
         return starts[:, None] + np.arange(self.kernel[axis]) * self.dilations[axis]
 
