@@ -11,7 +11,7 @@ import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
 from ..errors import OnnxImportError
-from ..gradients import item_op
+from ..gradients import gradients, item_op
 from ..graph import Node, Variable
 from . import import_familiar as familiar
 from . import operators
@@ -20,6 +20,7 @@ from .nodes import Formal, GraphInput, OnnxNode, Subgraph
 from .reading import Tensors
 from .roles import Roles
 
+GRADIENT = operators.TRAINING, "Gradient"
 MAX_NODES = 1_000_000  # of a model with its functions written out
 
 Attributes = dict[str, Any]
@@ -106,7 +107,10 @@ class Importer:
                     seen.add(key)
                     function = self.functions[key]
                     yield from self._unsupported(function, opsets | _opsets(function.opset_import), seen)
-            elif operators.find(node.domain, node.op_type, _version(opsets, node.domain)) is None:
+            elif (
+                operators.find(node.domain, node.op_type, _version(opsets, node.domain)) is None
+                and (node.domain, node.op_type) != GRADIENT
+            ):
                 yield node.domain, node.op_type, node.name, opsets.get(_domain(node.domain))
 
     def _initializers(self, graph: GraphProto, scope: Scope, roles: Roles) -> None:
@@ -162,6 +166,8 @@ class Importer:
         function = self.functions.get((node.domain, node.op_type, node.overload))
         if function is not None:
             results = self._call(function, inputs, attributes, opsets)
+        elif (node.domain, node.op_type) == GRADIENT:
+            results = self._gradient(inputs, scope, **attributes)
         else:
             results = self._record(node, inputs, attributes, opsets)
         for name, value in zip(node.output, results, strict=False):
@@ -190,6 +196,15 @@ class Importer:
         if count == 1:
             return [made]
         return [self._own(item_op(made, i, name=name or None)) for i, name in enumerate(node.output[:count])]
+
+    def _gradient(
+        self, inputs: list[Any], scope: Scope, xs: Sequence[str], y: str, zs: Sequence[str] = ()
+    ) -> list[Node]:
+        """The gradients of one value with respect to others, which must be given as the inputs."""
+        named = [scope[name] for name in (*xs, *zs)]
+        if any(a is not b for a, b in zip(named, inputs, strict=True)):
+            raise OnnxImportError(f"Gradient must be taken at {', '.join((*xs, *zs))}: other inputs are not supported")
+        return gradients(scope[y], named[: len(xs)])
 
     def _constant(self, name: str, array: Any) -> Any:
         """A constant: known, or a Variable where it is large."""

@@ -9,6 +9,7 @@ from . import (
     import_index,
     import_loss,
     import_math,
+    import_ml,
     import_nn,
     import_quantize,
     import_random,
@@ -18,6 +19,8 @@ from . import (
     import_shape,
     import_signal,
     import_text,
+    import_training,
+    import_trees,
 )
 
 FAMILIES = (
@@ -29,6 +32,7 @@ FAMILIES = (
     import_index,
     import_loss,
     import_math,
+    import_ml,
     import_nn,
     import_quantize,
     import_random,
@@ -38,4 +42,6 @@ FAMILIES = (
     import_shape,
     import_signal,
     import_text,
+    import_training,
+    import_trees,
 )
