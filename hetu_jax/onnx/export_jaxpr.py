@@ -20,6 +20,7 @@ from .builder import Builder, Dim, OpenLengthError, Shape, Value
 from .shapes import Symbols
 
 PRIMITIVES: dict[str, Callable[..., Any]] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = {}  # of JAX's own, known by name, whose inside ONNX could not write
 
 
 def primitive(*names: str) -> Callable[..., Any]:
@@ -193,9 +194,10 @@ _INLINED = ("call_jaxpr", "fun_jaxpr", "jaxpr")
 
 def _equation(pair: tuple[Any, Any], operands: Sequence[Value], lengths: Lengths) -> list[Value]:
     name = pair[0].primitive.name
-    if name in PRIMITIVES:
+    export_one = PRIMITIVES.get(name, FUNCTIONS.get(_function_name(pair[0])))
+    if export_one is not None:
         equation = Equation(pair, lengths)
-        results = PRIMITIVES[name](lengths.g, equation, *operands)
+        results = export_one(lengths.g, equation, *operands)
         results = results if isinstance(results, list) else [results]
         made = zip(results, equation.shapes, equation.dtypes, strict=True)
         return [lengths.g.cast(lengths.g.shaped(value, shape), dtype) for value, shape, dtype in made]
@@ -203,6 +205,13 @@ def _equation(pair: tuple[Any, Any], operands: Sequence[Value], lengths: Lengths
     if inner is None or name in ("scan", "while", "cond"):
         raise OnnxExportError(f"JAX computes it with {name}, which has no ONNX form here")
     return _walk([_closed(eqn.params[inner]) for eqn in pair], operands, lengths)
+
+
+def _function_name(eqn: Any) -> str:
+    """What the function that an equation calls is called in JAX's sources, if it says."""
+    jaxpr = eqn.params.get("call_jaxpr")
+    source = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None)
+    return str(eqn.params.get("name") or source).partition(" ")[0]
 
 
 def _closed(jaxpr: Any) -> Any:

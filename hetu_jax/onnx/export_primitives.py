@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .builder import Builder, Value
-from .export_jaxpr import primitive
+from .export_jaxpr import FUNCTIONS, primitive
 
 _SAME = {
     "add": "Add",
@@ -99,6 +99,13 @@ def _exp2(g, e, x):
 @primitive("erfc")
 def _erfc(g, e, x):
     return g.Sub(1, g.Erf(x))
+
+
+def _exp_neg_sq(g, e, x):
+    return g.Exp(g.Neg(g.Mul(x, x)))
+
+
+FUNCTIONS["exp_neg_sq"] = _exp_neg_sq
 
 
 @primitive("rem")
