@@ -145,7 +145,11 @@ def _trace(node: Node, values: Sequence[Any], symbols: Symbols, trial: int) -> t
         value = node.evaluate(list(arrays), env, Run(False, jax.random.key(0)))
         return value[0] if node.writes else value
 
-    return jax.make_jaxpr(compute, return_shape=True)(jax.tree.map(struct, list(values)))
+    structs = jax.tree.map(struct, list(values))
+    try:
+        return jax.make_jaxpr(compute, return_shape=True)(structs)
+    except (TypeError, ValueError) as error:
+        raise OnnxExportError(f"JAX cannot trace it: {error}") from None
 
 
 def _walk(trials: Sequence[Any], operands: Sequence[Value], lengths: Lengths) -> list[Value]:
