@@ -31,8 +31,7 @@ def pair(count: int):
 
     def raw():
         values = [variable.value for variable in step.kept]
-        _, new, _ = step.call(raw.state, values, arrays, None)
-        raw.state = new
+        _, raw.state, _, _ = step.call(raw.state, values, arrays, None)
 
     raw.state = [np.asarray(variable.value) for variable in step.taken]
     return facade, raw

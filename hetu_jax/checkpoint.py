@@ -16,6 +16,7 @@ import numpy as np
 from . import random, safe_pickle
 from .errors import CheckpointError
 from .graph import Variable, stored
+from .ndarray import ND_Sparse_Array
 
 DEFAULT_NAME = "hetu_checkpoint"
 
@@ -76,7 +77,7 @@ def _find(name: str, variable: Variable, values: Mapping[str, Any]) -> tuple[str
 
 
 def _fitting(name: str, variable: Variable, value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(variable.value, ND_Sparse_Array):
         return jax.tree.unflatten(jax.tree.structure(variable.value), [jax.numpy.asarray(part) for part in value])
     if np.shape(value) != variable.shape:
         raise CheckpointError(

@@ -6,6 +6,7 @@ import functools
 import itertools
 import logging
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 from . import checkpoint, compilation_cache, layout, random
 from .config import HetuConfig
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError, suggest
-from .graph import Feed, Node, Placeholder, Variable, flatten, toposort
+from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort
 from .ndarray import NDArray, as_numpy
 from .trace import Env, Run, evaluate
 
@@ -26,11 +27,15 @@ SHAPES_BEFORE_NOTICE = 4
 
 
 class Step(NamedTuple):
-    """One compiled step and what it takes and gives; `plain` is the same, op by op."""
+    """One compiled step and what it takes and gives; `plain` is the same, op by op.
+
+    It replaces the values of `taken`, which live in `home` in this order, and may update others.
+    """
 
     call: Callable[..., Any]
     plain: Callable[..., Any]
     taken: tuple[Variable, ...]
+    home: Home
     kept: tuple[Variable, ...]
     updated: list[Variable]
     draws: bool
@@ -46,7 +51,7 @@ class Group:
     def __init__(self, executor: Executor, name: str, nodes: Sequence[Node], loader: str):
         self.executor, self.name, self.loader = executor, name, loader
         self._all_steps: dict[tuple[Node, ...], dict[Any, Step]] = {}
-        self._shapes: dict[Placeholder, dict[tuple[int, ...], None]] = {}
+        self._shapes: defaultdict[Placeholder, dict[tuple[int, ...], None]] = defaultdict(dict)
         self.retarget(nodes)
 
     def retarget(self, nodes: Sequence[Node]) -> None:
@@ -102,26 +107,27 @@ class Group:
         if step is None:
             step = self._steps[key] = self._build(training, tuple(statics))
         draw = (random.base_key(), random.next_seqnum()) if step.draws else None
-        values, updates, faults = self._called(
-            key, [v._value for v in step.taken], [v._value for v in step.kept], arrays, draw
-        )
+        if not step.home.whole:  # another step took some of the Variables in
+            step = self._steps[key] = step._replace(home=Home.of(step.taken))
+        arguments = step.home.values, [v._home.values[v._index] for v in step.kept], arrays, draw
+        try:
+            values, step.home.values[:], updates, faults = step.call(*arguments)
+        except HostValueError as reason:
+            values, step.home.values[:], updates, faults = self._op_by_op(key, reason)(*arguments)
         if faults is not None:
             self._check_finite(step, faults)
         for variable, value in zip(step.updated, updates, strict=True):
-            variable._value = value
+            variable.value = value
         return values
 
-    def _called(self, key: Any, *arguments: Any) -> tuple[list[Any], list[Any], Any]:
-        """What a step returns; one that asks for values while it is compiled runs op by op from then on."""
+    def _op_by_op(self, key: Any, reason: HostValueError) -> Callable[..., Any]:
+        """The step, from now on not compiled, because it asks for values; raises `reason` where it already is not."""
         step = self._steps[key]
-        try:
-            return step.call(*arguments)
-        except HostValueError as reason:
-            if step.call is step.plain:
-                raise
-            log.warning("group %r runs op by op, without compiling its step: %s", self.name, reason)
-            self._steps[key] = step = step._replace(call=step.plain)
-            return step.call(*arguments)
+        if step.call is step.plain:
+            raise reason
+        log.warning("group %r runs op by op, without compiling its step: %s", self.name, reason)
+        self._steps[key] = step._replace(call=step.plain)
+        return step.plain
 
     def _fed(self, feed: Placeholder, feed_dict: Mapping[Node, Any]) -> Any:
         try:
@@ -129,8 +135,8 @@ class Group:
         except KeyError:
             raise FeedError(self._feed_message(feed_dict)) from None
         value = feed.convert(value)
-        shapes, shape = self._shapes.setdefault(feed, {}), getattr(value, "shape", None)
-        if shape is not None and shape not in shapes:
+        shapes, shape = self._shapes[feed], getattr(value, "shape", None)
+        if shape not in shapes and shape is not None:
             shapes[shape] = None
             self._notice_shape(feed, shapes)
         return value
@@ -179,7 +185,8 @@ class Group:
         updated: list[Variable] = []
         detect_nan = self.executor.config.detect_nan
         taken = self._written if training and not detect_nan else ()
-        kept = tuple(variable for variable in self._variables if variable not in set(taken))
+        takes = frozenset(taken)
+        kept = tuple(variable for variable in self._variables if variable not in takes)
         fetches, feeds = self._fetches, self._feeds
         draws = any(node.draws for node in self.topo_order)
         positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
@@ -192,20 +199,19 @@ class Group:
             run = Run(training, random.step_key(*draw) if draws else None, positions, channels_last)
             # Updates first: they evaluate the forward pass under jax.vjp, and the other fetches then share it.
             evaluate(sorted(fetches, key=lambda node: not node.trains), env, run)
-            new = {v: x for v, x in run.updates.items() if x is not leaves[v]} | {
-                v: run.updates.get(v, jnp.copy(leaves[v])) for v in taken
-            }
-            updated[:] = new
-            held = {id(x) for x in [*leaves.values(), *new.values()]}
+            renewed = [run.updates[v] if v in run.updates else jnp.copy(leaves[v]) for v in taken]
+            others = {v: x for v, x in run.updates.items() if v not in takes and x is not leaves[v]}
+            updated[:] = others
+            held = {id(x) for x in [*leaves.values(), *renewed, *others.values()]}
             values = [_own(run.updates.get(node, layout.plain(env[node])), held) for node in fetches]
             if compiled and any(map(_is_text, jax.tree.leaves(values))):
                 raise HostValueError("it gives strings")
-            return values, list(new.values()), _nan_flags(env, checked) if detect_nan else None
+            return values, renewed, list(others.values()), _nan_flags(env, checked) if detect_nan else None
 
         plain = functools.partial(step, False)
         on_host = any(feed.on_host for feed in feeds)
         call = plain if on_host else jax.jit(functools.partial(step, True), donate_argnums=0)
-        return Step(call, plain, taken, kept, updated, draws, checked)
+        return Step(call, plain, taken, Home.of(taken), kept, updated, draws, checked)
 
     def _check_finite(self, step: Step, faults: jax.Array) -> None:
         bad = np.flatnonzero(np.asarray(faults))

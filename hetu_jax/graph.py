@@ -317,6 +317,27 @@ def _is_constant(leaf: Any) -> bool:
     return leaf is None or isinstance(leaf, NDArray | ND_Sparse_Array)
 
 
+class Home:
+    """Where Variables keep their values: one list, which a step can take and replace as a whole.
+
+    whole: whether every Variable that moved in is still here.
+    """
+
+    __slots__ = ("values", "whole")
+
+    def __init__(self, values: list[Any]):
+        self.values, self.whole = values, True
+
+    @classmethod
+    def of(cls, variables: Sequence[Variable]) -> Home:
+        """A home for `variables`, in their order; they move in, and their homes so far are no longer whole."""
+        home = cls([variable.value for variable in variables])
+        for index, variable in enumerate(variables):
+            variable._home.whole = False
+            variable._home, variable._index = home, index
+        return home
+
+
 class Variable(Node):
     """A leaf that owns a value: parameter, constant, optimizer slot, running statistic or embedding table.
 
@@ -351,47 +372,47 @@ class Variable(Node):
         super().__init__(None, {}, name=name, ctx=ctx)
         self.trainable, self.initializer, self.is_embed, self.reshaped = bool(trainable), initializer, False, False
         self._dtype = storage_dtype(dtype)
-        self._value = None if value is None else stored(value, self._dtype, f"the value of Variable {name!r}")
-        self.trainable &= not isinstance(self._value, ND_Sparse_Array)
+        held = None if value is None else stored(value, self._dtype, f"the value of Variable {name!r}")
+        self._home, self._index = Home([held]), 0
+        self.trainable &= not isinstance(held, ND_Sparse_Array)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         """A second Variable that starts from the same value."""
         twin = object.__new__(Variable)
         memo[id(self)] = twin
-        twin.__dict__.update(self.__dict__, id=next(_ids))
-        if isinstance(self._value, jax.Array):
-            twin._value = jnp.array(self._value, copy=True)
+        held = jnp.array(self.value, copy=True) if isinstance(self.value, jax.Array) else self.value
+        twin.__dict__.update(self.__dict__, id=next(_ids), _home=Home([held]), _index=0)
         return twin
 
     @property
     def value(self) -> Any:
         """The current `jax.Array` (or sparse array); None before an Executor ran the initializer."""
-        return self._value
+        return self._home.values[self._index]
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._value = value
+        self._home.values[self._index] = value
 
     def become(self, value: jax.Array) -> None:
         """Replaces the value and the dtype."""
-        self._value, self._dtype = value, np.dtype(value.dtype)
+        self.value, self._dtype = value, np.dtype(value.dtype)
 
     @property
     def tensor_value(self) -> NDArray | None:
         """The current value as the user sees it, or None; assigning replaces it."""
-        return None if self._value is None else NDArray(jnp.array(self._value, copy=True))
+        return None if self.value is None else NDArray(jnp.array(self.value, copy=True))
 
     @tensor_value.setter
     def tensor_value(self, value: Any) -> None:
-        self._value = None if value is None else stored(value, self._dtype, f"the value of Variable {self.name!r}")
+        self.value = None if value is None else stored(value, self._dtype, f"the value of Variable {self.name!r}")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple((self._value if self._value is not None else self.initializer).shape)
+        return tuple((self.value if self.value is not None else self.initializer).shape)
 
     @property
     def dtype(self) -> np.dtype:
-        return self._dtype if self._value is None else np.dtype(self._value.dtype)
+        return self._dtype if self.value is None else np.dtype(self.value.dtype)
 
     @property
     def op_type(self) -> str:

@@ -205,3 +205,12 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
         executor.save(tmp_path, "model", others={"bad": lambda: 0})
     assert (tmp_path / "model").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_sparse_values_and_lists_load():
+    a, w = ht.Variable("a", ht.sparse_array([1.0, 2.0], ([0, 1], [1, 0]), (2, 2))), ht.Variable("w", [1.0])
+    executor = ht.Executor([ht.csrmv_op(a, ht.Variable("x", [1.0, 1.0], trainable=False)), w])
+    kept = executor.state_dict()
+    executor.load_dict({"w": [4.0], "a": [3.0 * kept["a"][0], *kept["a"][1:]]})
+    product, weight = executor.run(convert_to_numpy_ret_vals=True)
+    assert product.tolist() == [3, 6] and weight.shape == (1,) and weight == 4

@@ -395,3 +395,20 @@ def test_an_executor_runs_on_the_device_it_was_given():
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", EIGHT_DEVICES], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["cpu(3)", "cpu(3)", "cpu(3)", "1"], done.stderr
+
+
+def test_two_training_groups_take_turns_over_the_same_variables():
+    a, b, c = (ht.Variable(name, [1.0]) for name in "abc")
+    sgd = ht.optim.SGDOptimizer(0.25)
+    executor = ht.Executor(
+        {"ab": [sgd.minimize(a + b)], "bc": [sgd.minimize(b + c)], "all": [a * 1.0, b * 1.0, c * 1.0]}
+    )
+    read = lambda: [float(x) for x in executor.run("all", convert_to_numpy_ret_vals=True)]  # noqa: E731
+    executor.run("ab"), executor.run("bc"), executor.run("ab")
+    assert read() == [0.5, 0.25, 0.75]
+    b.tensor_value = [10.0]
+    executor.run("bc"), executor.run("bc")
+    assert read() == [0.5, 9.5, 0.25] and executor.state_dict()["b"] == 9.5
+    executor.load_dict({"a": [4.0]})
+    executor.run("ab")
+    assert read() == [3.75, 9.25, 0.25] and executor.compile_count == 3
