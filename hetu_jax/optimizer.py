@@ -116,9 +116,12 @@ class Optimizer:
         loss: a float node of any shape, whose sum is minimised, or a list of them.
         var_list: the Variables; by default every trainable one below the loss.
         Returns: one node; its slot in the results of a run is None.
-        Raises GraphError when there is nothing to update, or an entry of `var_list` is no Variable.
+        Raises GraphError when a loss is no node, an entry of `var_list` no Variable, or there is nothing to update.
         """
         losses = list(flatten([loss]))
+        for node in losses:
+            if not isinstance(node, Node):
+                raise GraphError(f"{node!r} cannot be minimised: it is no node of a graph (at {user_site()})")
         params = list(var_list or self.get_var_list(losses))
         if not params:
             names = ", ".join(node.name for node in losses)

@@ -213,6 +213,8 @@ class TestMinimize:
         assert optim.Optimizer.get_var_list(a * c + a) == [a]
 
     def test_nothing_to_train(self):
+        with pytest.raises(GraphError, match=r"None cannot be minimised.*test_optimizer.py"):
+            ht.optim.SGDOptimizer(0.1).minimize(None)
         with pytest.raises(GraphError, match="no trainable Variable below"):
             optim.SGDOptimizer().minimize(ht.Variable("x") * 2)
         with pytest.raises(GraphError, match="which is no Variable"):
