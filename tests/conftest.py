@@ -21,3 +21,12 @@ def pytest_terminal_summary(terminalreporter):
 
         total = ", ".join(f"{count} {outcome}" for outcome, count in checks.items())
         terminalreporter.write_line(f"{len(OPS)} ops, {len(CASES)} cases, {sum(checks.values())} checks: {total}")
+    suite = {
+        outcome: sum(
+            "::OnnxBackend" in getattr(report, "nodeid", "") for report in terminalreporter.stats.get(outcome, [])
+        )
+        for outcome in ("passed", "failed", "xfailed")
+    }
+    if any(suite.values()):
+        total = sum(suite.values())
+        terminalreporter.write_line(f"onnx's backend suite: {suite['passed']:,} of {total:,} tests pass")
