@@ -180,6 +180,22 @@ class BaseSearchingStrategy(Strategy):
                 self.load_json(graph_status, path)
         return super().set_raw_ctxs_n_states(graph_status, memory_pool)
 
+    def generate_random_config(
+        self,
+        eval_node_list: Sequence[Node],
+        save_path: str,
+        count: int | None = None,
+        fixed_loss: bool = False,
+        pipedream: bool = False,
+    ) -> None:
+        """Writes plans at random: on one device, always the only one.
+
+        eval_node_list: the nodes to be evaluated.  save_path: where to; with `count` a text such as 'plan{}.json'.
+        count: how many, numbered from 0.  fixed_loss, pipedream: what is drawn; without effect on one device.
+        """
+        for path in [save_path] if count is None else map(save_path.format, range(count)):
+            self.save_json(eval_node_list, path)
+
 
 class FlexFlowSearching(BaseSearchingStrategy):
     """Random changes to a plan, kept when they make it faster, and sometimes when they do not.

@@ -311,6 +311,11 @@ class TestConfig:
         assert executor.run(feed_dict={x: [[3.0]]})[0].asnumpy() == 6
         assert (executor.rank, executor.local_rank, executor.config.nrank) == (0, 0, 1)
         assert y.name in plan.read_text()
+        strategy.generate_random_config([y], str(tmp_path / "random{}.json"), count=2)
+        strategy.generate_random_config([y], str(tmp_path / "single.json"))
+        for name in ("random0", "random1", "single"):
+            again = ht.dist.OptCNNSearching({x: (1, 1)}, load_path=str(tmp_path / f"{name}.json"))
+            assert ht.Executor([y], dist_strategy=again).run(feed_dict={x: [[3.0]]})[0].asnumpy() == 6
         for mode in ("AllReduce", "PS", "Hybrid"):
             assert ht.Executor([y], dist_strategy=ht.dist.DataParallel(mode)).comm_mode == mode
         assert ht.Executor([y], comm_mode="PS").rank == 0
