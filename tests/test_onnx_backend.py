@@ -1,4 +1,4 @@
-"""onnx's own backend suite, run from `hetu_jax.onnx.backend`; `data/onnx_backend_failures.txt` says what fails and why."""
+"""The backend suite of the package onnx; `data/onnx_backend_failures.txt` says which of its tests fail and why."""
 
 import warnings
 from pathlib import Path

@@ -3,6 +3,9 @@
 from . import (
     import_attention,
     import_cast,
+    import_contrib,
+    import_contrib_attention,
+    import_contrib_quantize,
     import_control,
     import_conv,
     import_image,
@@ -26,6 +29,9 @@ from . import (
 FAMILIES = (
     import_attention,
     import_cast,
+    import_contrib,
+    import_contrib_attention,
+    import_contrib_quantize,
     import_control,
     import_conv,
     import_image,

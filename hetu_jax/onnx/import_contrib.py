@@ -1,0 +1,195 @@
+"""Import of com.microsoft: what ONNX Runtime's optimizer makes of activations, products, convolutions and norms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .arrays import astype, axis_of, device, wide, xp
+from .import_conv import Conv
+from .import_math import Gemm
+from .import_nn import LayerNormalization, RMSNormalization
+from .import_reduce import _moments
+from .operators import MICROSOFT, operator, operator_of
+
+contrib = operator_of(MICROSOFT)
+
+
+@contrib
+def Gelu(X):
+    return jax.nn.gelu(device(X), approximate=False)
+
+
+@contrib
+def BiasGelu(A, B):
+    return jax.nn.gelu(device(A) + B, approximate=False)
+
+
+@contrib
+def FastGelu(X, bias=None):
+    X = device(X)
+    return jax.nn.gelu(X if bias is None else X + bias, approximate=True)
+
+
+@contrib
+def QuickGelu(X, *, alpha=1.702):
+    X = device(X)
+    return X * jax.nn.sigmoid(alpha * X)
+
+
+def _first_turned(x, batch):
+    """x with its first axis next to the last, where `batch` is set: matrices whose rows come before the batch."""
+    return jnp.moveaxis(x, 0, -2) if batch else x
+
+
+@contrib
+def FusedMatMul(A, B, *, alpha=1.0, transA=0, transB=0, transBatchA=0, transBatchB=0):
+    A, B = _first_turned(device(A), transBatchA), _first_turned(device(B), transBatchB)
+    A = jnp.swapaxes(A, -1, -2) if transA and A.ndim > 1 else A
+    B = jnp.swapaxes(B, -1, -2) if transB and B.ndim > 1 else B
+    return jnp.matmul(A, B) * np.asarray(alpha, A.dtype)
+
+
+@contrib
+def TransposeMatMul(A, B, *, alpha=1.0, transA=0, transB=0):
+    return FusedMatMul.fn(A, B, alpha=alpha, transA=transA, transB=transB)
+
+
+def _activated(x, activation, params):
+    """x through the activation that a fused operator names."""
+    first, second = (*params, *(None,) * 2)[:2]
+    functions = {
+        "": lambda: x,
+        "Relu": lambda: jnp.maximum(x, 0),
+        "Sigmoid": lambda: jax.nn.sigmoid(x),
+        "Tanh": lambda: jnp.tanh(x),
+        "LeakyRelu": lambda: jnp.where(x >= 0, x, x * (0.01 if first is None else first)),
+        "Clip": lambda: jnp.clip(x, first, second),
+        "HardSigmoid": lambda: jnp.clip(
+            (0.2 if first is None else first) * x + (0.5 if second is None else second), 0, 1
+        ),
+    }
+    if activation not in functions:
+        raise ValueError(f"the activation {activation!r} is none of {', '.join(functions)}")
+    return functions[activation]()
+
+
+@contrib
+def FusedConv(
+    X,
+    W,
+    B=None,
+    Z=None,
+    *,
+    activation="",
+    activation_params=(),
+    auto_pad="NOTSET",
+    dilations=None,
+    group=1,
+    kernel_shape=None,
+    pads=None,
+    strides=None,
+):
+    """A convolution, to which Z is added, through an activation."""
+    Y = Conv.fn(X, W, B, auto_pad=auto_pad, dilations=dilations, group=group, pads=pads, strides=strides)
+    return _activated(Y if Z is None else Y + Z, activation, activation_params)
+
+
+@contrib
+def FusedGemm(
+    A,
+    B,
+    C=None,
+    *,
+    activation="",
+    activation_alpha=None,
+    activation_beta=None,
+    activation_gamma=None,
+    alpha=1.0,
+    beta=1.0,
+    transA=0,
+    transB=0,
+):
+    params = [value for value in (activation_alpha, activation_beta, activation_gamma) if value is not None]
+    return _activated(
+        device(Gemm.fn(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)), activation, params
+    )
+
+
+@operator
+def SimplifiedLayerNormalization(X, scale, *, axis=-1, epsilon=1e-5, stash_type=1):
+    """RMSNormalization by ONNX Runtime's older name; also 1 / the root of the mean square."""
+    axes = tuple(range(axis_of(axis, X.ndim), X.ndim))
+    mean = xp.mean(xp.square(wide(X)), axis=axes, keepdims=True)
+    return RMSNormalization.fn(X, scale, axis=axis, epsilon=epsilon), 1 / xp.sqrt(mean + epsilon)
+
+
+@contrib
+def SkipLayerNormalization(input, skip, gamma, beta=None, bias=None, *, epsilon=1e-12):
+    """The layer normalisation of input + skip + bias; also its mean, 1 / deviation, and the sum itself."""
+    total = input + skip if bias is None else input + skip + bias
+    return *LayerNormalization.fn(total, gamma, beta, epsilon=epsilon), total
+
+
+@contrib
+def SkipSimplifiedLayerNormalization(input, skip, gamma, bias=None, *, epsilon=1e-12):
+    total = input + skip if bias is None else input + skip + bias
+    Y, inverse = SimplifiedLayerNormalization.fn(total, gamma, epsilon=epsilon)
+    return Y, xp.zeros_like(inverse), inverse, total
+
+
+@contrib
+def EmbedLayerNormalization(
+    input_ids,
+    segment_ids=None,
+    word_embedding=None,
+    position_embedding=None,
+    segment_embedding=None,
+    gamma=None,
+    beta=None,
+    mask=None,
+    position_ids=None,
+    *,
+    epsilon=1e-12,
+    mask_index_type=0,
+):
+    """The layer normalisation of the sum of a word's, its place's and its segment's embedding.
+
+    Also the number of words that the mask lets through, and the sum.
+    """
+    ids = device(input_ids)
+    places = np.arange(ids.shape[1]) if position_ids is None else device(position_ids)
+    total = device(word_embedding)[ids] + device(position_embedding)[places]
+    if segment_ids is not None:
+        total = total + device(segment_embedding)[device(segment_ids)]
+    counts = jnp.zeros(ids.shape[0], jnp.int32) if mask is None else device(mask).sum(1).astype(jnp.int32)
+    return LayerNormalization.fn(total, gamma, beta, epsilon=epsilon)[0], counts, total
+
+
+@contrib
+def BiasAdd(X, bias, skip):
+    return X + bias + skip
+
+
+@contrib
+def BiasSplitGelu(X, bias):
+    """The first half of the channels times the GELU of the second."""
+    first, gate = jnp.split(device(X) + bias, 2, axis=-1)
+    return first * jax.nn.gelu(gate, approximate=False)
+
+
+@contrib
+def GroupNorm(X, gamma, beta, *, activation, channels_last=1, epsilon=1e-5, groups):
+    """Normalisation over groups of channels, through x * sigmoid(x) where `activation` is 1."""
+    X = device(X)
+    first = jnp.moveaxis(X, -1, 1) if channels_last else X
+    grouped = wide(first).reshape(X.shape[0], groups, -1, *first.shape[2:])
+    mean, variance = _moments(grouped, tuple(range(2, grouped.ndim)))
+    normal = ((grouped - mean) / jnp.sqrt(variance + epsilon)).reshape(first.shape)
+    normal = jnp.moveaxis(normal, 1, -1) * gamma + beta
+    normal = jax.nn.silu(normal) if activation == 1 else normal
+    return astype(normal if channels_last else jnp.moveaxis(normal, -1, 1), X.dtype)
+
+
+@contrib
+def Inverse(X):
+    return jnp.linalg.inv(device(X))

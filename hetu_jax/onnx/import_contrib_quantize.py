@@ -1,0 +1,201 @@
+"""Import of com.microsoft: quantised operators of ONNX Runtime."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .arrays import astype, axis_of, device
+from .import_conv import AveragePool
+from .import_quantize import DequantizeLinear, DynamicQuantizeLinear, MatMulInteger, QuantizeLinear, quantised
+from .operators import MICROSOFT, operator_of
+
+contrib = operator_of(MICROSOFT)
+
+
+def _real(x, scale, zero_point):
+    """What quantised numbers stand for."""
+    x = astype(device(x), np.float32)
+    return (x if zero_point is None else x - astype(device(zero_point), np.float32)) * scale
+
+
+def _whole(x, scale, zero_point, dtype=np.uint8):
+    """Numbers quantised with one scale."""
+    dtype = dtype if zero_point is None else zero_point.dtype
+    return quantised(x, scale, None if zero_point is None else astype(device(zero_point), np.int32), np.dtype(dtype))
+
+
+@contrib
+def QuantizeLinear_1(x, y_scale, y_zero_point=None, *, axis=1):
+    return QuantizeLinear.fn(x, y_scale, y_zero_point, axis=axis)
+
+
+@contrib
+def DequantizeLinear_1(x, x_scale, x_zero_point=None, *, axis=1):
+    return DequantizeLinear.fn(x, x_scale, x_zero_point, axis=axis)
+
+
+def _binary(name, function):
+    """Registers an operator on two quantised arrays."""
+
+    def compute(A, A_scale, A_zero_point, B, B_scale, B_zero_point, C_scale, C_zero_point=None):
+        a, b = _real(A, A_scale, A_zero_point), _real(B, B_scale, B_zero_point)
+        return _whole(function(a, b), C_scale, C_zero_point, A.dtype)
+
+    compute.__name__ = name
+    contrib(compute)
+
+
+_binary("QLinearAdd", lambda a, b: a + b)
+_binary("QLinearMul", lambda a, b: a * b)
+
+
+@contrib
+def QLinearSigmoid(X, X_scale, X_zero_point, Y_scale, Y_zero_point=None):
+    return _whole(jax.nn.sigmoid(_real(X, X_scale, X_zero_point)), Y_scale, Y_zero_point, X.dtype)
+
+
+@contrib
+def QLinearLeakyRelu(X, X_scale, X_zero_point, Y_scale, Y_zero_point=None, *, alpha=0.01):
+    real = _real(X, X_scale, X_zero_point)
+    return _whole(jnp.where(real >= 0, real, alpha * real), Y_scale, Y_zero_point, X.dtype)
+
+
+@contrib
+def QLinearSoftmax(X, X_scale, x_zero_point, y_scale, y_zero_point, *, axis=-1, opset):
+    """The softmax along an axis, or, in opsets below 13, over all axes from it on."""
+    real = _real(X, X_scale, x_zero_point)
+    axes = axis if opset >= 13 else tuple(range(axis_of(axis, X.ndim), X.ndim))
+    return _whole(jax.nn.softmax(real, axis=axes), y_scale, y_zero_point)
+
+
+@contrib
+def QLinearGlobalAveragePool(X, x_scale, x_zero_point, y_scale, y_zero_point, *, channels_last=0):
+    axes = tuple(range(1, X.ndim - 1)) if channels_last else tuple(range(2, X.ndim))
+    return _whole(_real(X, x_scale, x_zero_point).mean(axes, keepdims=True), y_scale, y_zero_point)
+
+
+@contrib
+def QLinearAveragePool(
+    X,
+    x_scale,
+    x_zero_point,
+    y_scale,
+    y_zero_point=None,
+    *,
+    auto_pad="NOTSET",
+    ceil_mode=0,
+    channels_last=0,
+    count_include_pad=0,
+    kernel_shape,
+    pads=None,
+    strides=None,
+):
+    real = _real(X, x_scale, x_zero_point)
+    pooled = AveragePool.fn(
+        jnp.moveaxis(real, -1, 1) if channels_last else real,
+        auto_pad=auto_pad,
+        ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad,
+        kernel_shape=kernel_shape,
+        pads=pads,
+        strides=strides,
+    )
+    return _whole(jnp.moveaxis(pooled, 1, -1) if channels_last else pooled, y_scale, y_zero_point, X.dtype)
+
+
+@contrib
+def QLinearConcat(Y_scale, Y_zero_point, *inputs, axis):
+    """Quantised arrays, each followed by its scale and zero point, one after the other."""
+    parts = [_real(*inputs[i : i + 3]) for i in range(0, len(inputs), 3)]
+    return _whole(jnp.concatenate(parts, axis=axis), Y_scale, Y_zero_point)
+
+
+@contrib
+def QLinearWhere(condition, X, x_scale, x_zero_point, Y, y_scale, y_zero_point, z_scale, z_zero_point):
+    chosen = jnp.where(condition, _real(X, x_scale, x_zero_point), _real(Y, y_scale, y_zero_point))
+    return _whole(chosen, z_scale, z_zero_point)
+
+
+@contrib
+def QGemm(
+    A,
+    a_scale,
+    a_zero_point,
+    B,
+    b_scale,
+    b_zero_point,
+    C=None,
+    y_scale=None,
+    y_zero_point=None,
+    *,
+    alpha=1.0,
+    transA=0,
+    transB=0,
+):
+    """alpha * A @ B + C of quantised matrices, where C has the scale of the product; floats without `y_scale`."""
+    a = astype(device(A.T if transA else A), np.int32) - astype(device(a_zero_point), np.int32)
+    b = astype(device(B), np.int32) - astype(device(b_zero_point), np.int32).reshape(
+        -1, *[1] * (transB and b_zero_point.ndim)
+    )
+    whole = jnp.matmul(a, b.T if transB else b)
+    real = (whole if C is None else whole + C) * (alpha * a_scale * b_scale)
+    return real if y_scale is None else _whole(real, y_scale, y_zero_point)
+
+
+@contrib
+def MatMulIntegerToFloat(A, B, a_scale, b_scale, a_zero_point=None, b_zero_point=None, bias=None):
+    real = MatMulInteger.fn(A, B, a_zero_point, b_zero_point) * (device(a_scale) * b_scale)
+    return real if bias is None else real + bias
+
+
+@contrib
+def DynamicQuantizeMatMul(A, B, b_scale, b_zero_point=None, bias=None):
+    """A, quantised by its own range, times quantised B, as floats."""
+    whole, scale, zero_point = DynamicQuantizeLinear.fn(A)
+    return MatMulIntegerToFloat.fn(whole, B, scale, b_scale, zero_point, b_zero_point, bias)
+
+
+def _unpacked(packed, bits):
+    """The numbers in bytes, lowest bits first, along the last axis."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    values = (packed[..., None] >> shifts) & np.uint8(2**bits - 1)
+    return values.reshape(*packed.shape[:-1], -1)
+
+
+@contrib
+def MatMulNBits(
+    A,
+    B,
+    scales,
+    zero_points=None,
+    g_idx=None,
+    bias=None,
+    *,
+    K,
+    N,
+    accuracy_level=0,
+    bits=4,
+    block_size,
+    weight_prepacked=0,
+):
+    """A times a matrix (K, N) kept in a few bits a number, with a scale, and perhaps a zero point, a block of a column.
+
+    g_idx: the block of each row of the matrix, where they are not in order.  accuracy_level: all is computed in the
+    dtype of A, whatever it allows.  weight_prepacked: 0, the only layout that files have.
+    """
+    blocks = -(-K // block_size)
+    values = _unpacked(device(B).reshape(N, blocks, -1), bits).astype(A.dtype)
+    if zero_points is None:
+        zero = np.asarray(2 ** (bits - 1), A.dtype)
+    elif jnp.issubdtype(zero_points.dtype, jnp.floating):
+        zero = device(zero_points).reshape(N, blocks, 1)
+    else:
+        zero = _unpacked(device(zero_points).reshape(N, -1), bits)[:, :blocks, None].astype(A.dtype)
+    if g_idx is None:
+        matrix = ((values - zero) * device(scales).reshape(N, blocks, 1)).reshape(N, -1)[:, :K]
+    else:
+        group, flat = device(g_idx), values.reshape(N, -1)[:, :K]
+        zero = zero if zero.ndim == 0 else zero[..., 0][:, group]
+        matrix = (flat - zero) * device(scales).reshape(N, blocks)[:, group]
+    product = jnp.matmul(A, matrix.T.astype(A.dtype))
+    return product if bias is None else product + bias
