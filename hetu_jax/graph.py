@@ -473,12 +473,12 @@ _ARRAYS = (jax.Array, np.ndarray)  # a tuple: a union would be made anew at ever
 class Placeholder(Feed):
     """A leaf that `feed_dict` fills.
 
-    dtype: what fed values are cast to.
+    dtype: what fed values are cast to.  Bools are kept as float32; an exported model takes them as bools.
     """
 
     def __init__(self, name: str, dtype: Any = np.float32, ctx: Any = None):
         super().__init__(name, ctx)
-        self._dtype = storage_dtype(dtype)
+        self._dtype, self.boolean = storage_dtype(dtype), np.dtype(dtype) == np.bool_
         self.tensor_value = self.initializer = None
         self.is_embed = self.reshaped = False
 
@@ -503,7 +503,7 @@ class Placeholder(Feed):
 
     @dtype.setter
     def dtype(self, dtype: Any) -> None:
-        self._dtype = storage_dtype(dtype)
+        self._dtype, self.boolean = storage_dtype(dtype), np.dtype(dtype) == np.bool_
 
     @property
     def op_type(self) -> str:

@@ -253,6 +253,16 @@ def test_any_node_can_be_an_input():
 # Errors
 
 
+def test_a_placeholder_of_bools_is_an_input_of_bools():
+    condition, x = ht.Variable("condition", dtype=np.bool_), ht.Variable("x")
+    y = ht.where_op(condition, x, x * 2.0) + condition
+    shapes = {condition: (2, 3), x: (2, 3)}
+    model = export(ht.Executor([y]), [condition, x], [y], input_shapes=shapes, dynamic_batch=False)
+    asked, values = numbers(2, 3) > 0, numbers(2, 3, seed=1)
+    (found,) = run(model, condition=asked, x=values)
+    np.testing.assert_allclose(found, np.where(asked, values, 2 * values) + asked, rtol=1e-6)
+
+
 def test_refusals(tmp_path):
     x, other = ht.Variable("x"), ht.Variable("other")
     y = ht.matmul_op(x, weight("w", 3, 2))

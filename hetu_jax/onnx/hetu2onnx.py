@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from ..errors import OnnxExportError
 from ..executor import Executor
-from ..graph import Feed, Node, Variable, toposort
+from ..graph import Feed, Node, Placeholder, Variable, toposort
 from . import export_imported, export_jaxpr, exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
 from .files import MAX_BYTES, save
@@ -113,8 +113,9 @@ class _Walk:
 
     def input(self, node: Node) -> None:
         known = self.shapes[node]
-        value = self.g.input(own_name(node, self.names) or "input", known.dtype, known.shape)
-        self.values[node] = value
+        dtype = np.bool_ if isinstance(node, Placeholder) and node.boolean else known.dtype
+        value = self.g.input(own_name(node, self.names) or "input", dtype, known.shape)
+        self.values[node] = self.g.cast(value, known.dtype)
         self.inputs.append(value)
         self._kept.add(value.name)
 
