@@ -4,11 +4,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import hetu_jax as ht
+from hetu_jax.errors import OnnxImportError
 from hetu_jax.graph import toposort
-from hetu_jax.onnx import onnx2hetu
+from hetu_jax.onnx import onnx2hetu, operators
+
+from . import onnx_fuzz
 
 OPSET = 21
 
@@ -176,3 +179,100 @@ def test_roles_of_initializers(tmp_path):
     assert trainable == {"w1", "b1", "scale", "bias", "w2", "w3", "b3"}
     assert set(graph.variables) - trainable == {"mean", "var"}
     assert "x: float32[N, 3, 8, 8]" in repr(graph) and "output y" in repr(graph)
+
+
+def relu(name="x", result="y"):
+    return helper.make_node("Relu", [name], [result], name="act")
+
+
+def plain(*nodes, **options):
+    return model_of(list(nodes), [("x", 1, ["N"])], [("y", 1, ["N"])], **options)
+
+
+MALFORMED = {
+    "missing": (plain(relu("nowhere")), "node 'act' .*reads 'nowhere', which is neither"),
+    "circle": (plain(relu("a"), helper.make_node("Neg", ["y"], ["a"])), "node 'act' .*reads 'a', which a later node"),
+    "twice": (plain(relu(), relu()), "node 'act' .*two values are called 'y'"),
+    "no output": (plain(relu(result="z")), "the output 'y' of the graph is made by no node"),
+    "types": (
+        plain(helper.make_node("Add", ["x", "i"], ["y"], name="sum"), initializers={"i": np.ones(1, int)}),
+        "sum",
+    ),
+    "attribute": (plain(helper.make_node("Elu", ["x"], ["y"], name="e", beta=1.0)), "node 'e' .*no attribute 'beta'"),
+    "kind": (plain(helper.make_node("Elu", ["x"], ["y"], name="e", alpha="1")), "'alpha' is STRING, and must be FLOAT"),
+    "inputs": (plain(helper.make_node("Add", ["x"], ["y"], name="s")), "node 's' .*needs its input 'B'"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_one_error_says_where_a_model_makes_no_sense(name):
+    model, message = MALFORMED[name]
+    with pytest.raises(OnnxImportError, match=message):
+        onnx2hetu.from_onnx(model)
+
+
+def test_all_unsupported_operators_are_named_at_once():
+    nodes = [
+        helper.make_node("Abc", ["x"], ["a"], name="one"),
+        helper.make_node("Xyz", ["a"], ["y"], "two", domain="d"),
+    ]
+    with pytest.raises(OnnxImportError, match=r"ai.onnx.Abc \(opset 21\) at 'one'; d.Xyz \(opset 1\) at 'two'"):
+        onnx2hetu.from_onnx(plain(*nodes, domains=["d"]))
+
+
+def test_a_tensor_may_not_declare_more_than_it_has():
+    model = plain(helper.make_node("Add", ["x", "w"], ["y"]), initializers={"w": np.ones(3, np.float32)})
+    model.graph.initializer[0].dims[:] = [2**40]
+    with pytest.raises(OnnxImportError, match="initializer 'w'"):
+        onnx2hetu.from_onnx(model)
+
+
+@pytest.mark.parametrize(
+    "content, what",
+    [(b"", "empty"), (b"PK\x03\x04rest", "PyTorch"), (b"\x80\x02}q", "pickle"), (b"\x89HDF\r\n", "HDF5")],
+)
+def test_files_of_other_kinds_are_recognised(tmp_path, content, what):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(OnnxImportError, match=what):
+        onnx2hetu.load_onnx(path)
+
+
+def external(tmp_path, location, length=12):
+    model = plain(helper.make_node("Add", ["x", "w"], ["y"]), initializers={"w": np.ones(3, np.float32)})
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "model.onnx").write_bytes(model.SerializeToString())
+    for folder in (tmp_path, tmp_path / "inside"):
+        (folder / "data").write_bytes(np.arange(3, dtype=np.float32).tobytes())
+    return tmp_path / "inside" / "model.onnx"
+
+
+def test_external_data_is_read_from_the_folder_of_the_model(tmp_path):
+    graph = onnx2hetu.load_onnx_graph(external(tmp_path, "data"))
+    assert graph.variables["w"].value.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("location, length", [("../data", 12), ("/etc/hosts", 12), ("none", 12), ("data", 2**40)])
+def test_external_data_stays_in_the_folder_and_within_its_file(tmp_path, location, length):
+    with pytest.raises(OnnxImportError, match="'w'"):
+        onnx2hetu.load_onnx(external(tmp_path, location, length))
+
+
+def test_damaged_models_give_one_kind_of_error():
+    assert not [number for number in range(400) if onnx_fuzz.problem(onnx_fuzz.damaged(number))]
+
+
+def test_operators_are_called_as_in_the_standard():
+    operators.find("", "Add", 1)
+    named = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        names = {*schema.attributes, *(formal.name for formal in schema.inputs)}
+        named.setdefault((schema.domain, schema.name), {"outputs", "axis", "broadcast"}).update(names)
+    for operator in operators.REGISTRIES[""].values():
+        known = named.get(("", operator.onnx_name))
+        assert known is None or set(operator.attributes) <= known, operator.onnx_name

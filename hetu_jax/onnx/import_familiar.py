@@ -29,7 +29,7 @@ def folded(operator: Operator, arguments: dict[str, Any], outputs: int) -> list[
     if operator.onnx_name not in ARITHMETIC or operator.domain:
         return None
     values = [v for argument in arguments.values() for v in (argument if isinstance(argument, tuple) else [argument])]
-    if any(isinstance(value, Node | Subgraph) or is_text(value) or np.size(value) > FOLDED_SIZE for value in values):
+    if any(isinstance(value, Node | Subgraph) or is_text(value) or not _few(value) for value in values):
         return None
     try:
         found = computed(operator, arguments, outputs)
@@ -37,6 +37,10 @@ def folded(operator: Operator, arguments: dict[str, Any], outputs: int) -> list[
         return None
     found = [found] if outputs == 1 else list(found)
     return found if all(isinstance(value, np.ndarray) for value in found) else None
+
+
+def _few(value: Any) -> bool:
+    return np.size(value) <= FOLDED_SIZE and max(np.shape(value), default=0) <= FOLDED_SIZE
 
 
 def translated(node: OnnxNode, in_graph: bool) -> Node | None:

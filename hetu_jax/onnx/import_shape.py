@@ -52,18 +52,21 @@ def Concat(*inputs, axis=1):
 @operator
 def Split(input, split=None, *, axis=0, num_outputs=None, outputs):
     axis = axis_of(axis, input.ndim)
-    length, count = input.shape[axis], num_outputs or outputs
-    sizes = ints(split, "the sizes of the parts") if split is not None else _even(length, count)
-    if sum(sizes) != length:
-        raise ValueError(f"parts of sizes {sizes} do not make up axis {axis} of {input.shape}")
+    length = input.shape[axis]
+    if split is None:
+        sizes = _even(length, num_outputs or outputs, outputs)
+    else:
+        sizes = ints(split, "the sizes of the parts")
+        if sum(sizes) != length:
+            raise ValueError(f"parts of sizes {sizes} do not make up axis {axis} of {input.shape}")
     ends = np.cumsum([0, *sizes]).tolist()
     return tuple(input[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(ends, ends[1:], strict=False))
 
 
-def _even(length, count):
-    """Equal parts, the last one shorter where they cannot be."""
+def _even(length, count, first):
+    """The sizes of the `first` of `count` equal parts, the last of which is shorter where they cannot be equal."""
     size = -(-length // count)
-    return [max(min(size, length - size * i), 0) for i in range(count)]
+    return [max(min(size, length - size * i), 0) for i in range(first)]
 
 
 @operator

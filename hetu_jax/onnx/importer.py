@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,24 +14,30 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from ..errors import OnnxImportError
 from ..gradients import gradients, item_op
 from ..graph import Node, Variable
+from . import checks, operators
 from . import import_familiar as familiar
-from . import operators
 from .arrays import KNOWN_SIZE, device, dtype_of, is_text, small
 from .nodes import Formal, GraphInput, OnnxNode, Subgraph
 from .reading import Tensors
 from .roles import Roles
 
 GRADIENT = operators.TRAINING, "Gradient"
-MAX_NODES = 1_000_000  # of a model with its functions written out
+NEWEST = 10_000  # versions beyond are taken as this one, which is newer than all
+MAX_NODES = 300_000  # in functions written out
 
 Attributes = dict[str, Any]
 
 
 class Scope:
-    """The values by name in one graph, and through `outer` in the graphs around it."""
+    """The values by name in one graph, and through `outer` in the graphs around it.
+
+    types: the element types that are known.  later: the names that nodes of the graph make, perhaps later.
+    """
 
     def __init__(self, outer: Scope | None = None):
         self.values: dict[str, Any] = {}
+        self.types: ChainMap[str, checks.Type] = ChainMap({}, *(outer.types.maps if outer else ()))
+        self.later: set[str] = set()
         self.outer = outer
 
     def __contains__(self, name: str) -> bool:
@@ -39,10 +46,12 @@ class Scope:
     def __getitem__(self, name: str) -> Any:
         if name in self.values:
             return self.values[name]
-        if self.outer is None:
+        if name in self.later:
             raise OnnxImportError(
-                f"reads {name!r}, which is neither an input nor an initializer nor made by an earlier node"
+                f"reads {name!r}, which a later node makes: the nodes are not sorted, or form a circle"
             )
+        if self.outer is None:
+            raise OnnxImportError(f"reads {name!r}, which is neither an input nor an initializer nor made by a node")
         return self.outer[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -79,10 +88,10 @@ class Importer:
         graph = self.model.graph
         roles = Roles(graph)
         self._initializers(graph, self.scope, roles)
-        given = self.scope.values.keys()
-        self.inputs = [self._input(info) for info in graph.input if info.name not in given]
-        for info, node in zip([i for i in graph.input if i.name not in given], self.inputs, strict=True):
-            self.scope[info.name] = node
+        for info in [info for info in graph.input if info.name not in self.scope]:
+            self.scope[info.name] = node = self._input(info)
+            self.scope.types[info.name] = info.type.tensor_type.elem_type or None
+            self.inputs.append(node)
         self._nodes(graph.node, self.scope, self.opsets, {})
         self.outputs = [self._as_node(self._read(self.scope, info.name), info.name) for info in graph.output]
         return self
@@ -116,6 +125,7 @@ class Importer:
     def _initializers(self, graph: GraphProto, scope: Scope, roles: Roles) -> None:
         for tensor in graph.initializer:
             with _at(f"initializer {tensor.name!r}"):
+                scope.types[tensor.name] = tensor.data_type
                 scope[tensor.name] = self._stored(tensor.name, self.tensors.array(tensor), roles)
         for tensor in graph.sparse_initializer:
             name = tensor.values.name
@@ -149,19 +159,24 @@ class Importer:
             raise OnnxImportError(f"the input {info.name!r}: {error}") from None
         if kind == "map_type":
             return GraphInput(info.name, object, None, on_host=True)
-        raise OnnxImportError(f"the input {info.name!r} has the type {kind}, which is not supported")
+        what = f"the type {kind}, which is not supported" if kind else "no type"
+        raise OnnxImportError(f"the input {info.name!r} has {what}")
 
     def _nodes(self, nodes: Sequence[NodeProto], scope: Scope, opsets: Mapping[str, int], given: Attributes) -> None:
         """Records the nodes of a graph, or of a function that is called with the attributes `given`."""
+        scope.later.update(name for node in nodes for name in node.output if name)
         for index, node in enumerate(nodes):
-            self._count += 1
+            self._count += bool(self._calls)
             if self._count > MAX_NODES:
-                raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes with its functions written out")
+                raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes in its functions, written out")
             with _at(_node_text(node, index)):
                 self._node(node, scope, opsets, given)
 
     def _node(self, node: NodeProto, scope: Scope, opsets: Mapping[str, int], given: Attributes) -> None:
         inputs = [scope[name] if name else None for name in node.input]
+        version = _version(opsets, node.domain)
+        checks.check_node(node, version)
+        types = checks.output_types(node, version, scope.types)
         attributes = dict(self._attributes(node, scope, opsets, given))
         function = self.functions.get((node.domain, node.op_type, node.overload))
         if function is not None:
@@ -170,9 +185,9 @@ class Importer:
             results = self._gradient(inputs, scope, **attributes)
         else:
             results = self._record(node, inputs, attributes, opsets)
-        for name, value in zip(node.output, results, strict=False):
+        for name, value, kind in zip(node.output, results, types, strict=False):
             if name:
-                scope[name] = value
+                scope[name], scope.types[name] = value, kind
 
     def _record(
         self, node: NodeProto, inputs: list[Any], attributes: Attributes, opsets: Mapping[str, int]
@@ -253,7 +268,7 @@ class Importer:
                 yield attribute.name, given[attribute.ref_attr_name]
 
     def _attribute(self, attribute: AttributeProto, scope: Scope, opsets: Mapping[str, int], given: Attributes) -> Any:
-        kind = attribute.type
+        kind = checks.kind_of(attribute)
         if kind == AttributeProto.GRAPH:
             return self._subgraph(attribute.g, scope, opsets, given)
         if kind == AttributeProto.TENSOR:
@@ -279,6 +294,7 @@ class Importer:
         formals = [self._own(Formal(info.name)) for info in graph.input]
         for formal in formals:
             scope[formal.name] = formal
+        scope.types.update({info.name: info.type.tensor_type.elem_type or None for info in graph.input})
         self._nodes(graph.node, scope, opsets, given)
         results = [self._read(scope, info.name) for info in graph.output]
         self.inner.pop()
@@ -297,10 +313,14 @@ class _at:
         pass
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, OnnxImportError) and not getattr(error, "placed", False):
-            placed = OnnxImportError(f"{self.place}: {error}")
+        if isinstance(error, _MALFORMED) and not getattr(error, "placed", False):
+            placed = OnnxImportError(f"{self.place}: {error or type(error).__name__}")
             placed.placed = True
-            raise placed from None
+            raise placed from (None if isinstance(error, OnnxImportError) else error)
+
+
+# What code meets that was not written for values that make no sense; OnnxImportError is a ValueError.
+_MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 
 def _node_text(node: NodeProto, index: int) -> str:
@@ -312,7 +332,10 @@ def _domain(domain: str) -> str:
 
 
 def _opsets(imports: Any) -> dict[str, int]:
-    return {_domain(entry.domain): entry.version for entry in imports}
+    for entry in imports:
+        if entry.version < 1:
+            raise OnnxImportError(f"the version of the operators of {entry.domain or 'ai.onnx'} is {entry.version}")
+    return {_domain(entry.domain): min(entry.version, NEWEST) for entry in imports}
 
 
 def _version(opsets: Mapping[str, int], domain: str) -> int:

@@ -37,7 +37,11 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     """
     path = os.fspath(path)
     with open(path, "rb") as file:
-        content = file.read()
+        return parse(file.read(), path)
+
+
+def parse(content: bytes, path: str) -> onnx.ModelProto:
+    """The model in the bytes of a file.  Raises OnnxImportError as `read_model`."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
