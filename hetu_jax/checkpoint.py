@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import tempfile
@@ -17,6 +18,8 @@ from . import random, safe_pickle
 from .errors import CheckpointError
 from .graph import Variable, stored
 from .ndarray import ND_Sparse_Array
+
+log = logging.getLogger("hetu_jax")
 
 DEFAULT_NAME = "hetu_checkpoint"
 
@@ -56,14 +59,18 @@ def load_dict(variables: Sequence[Variable], values: Mapping[str, Any], consider
     for name, variable in named(variables).items():
         source, value = _find(name, variable, values)
         if source is not None:
-            planned[name] = _fitting(source, variable, value)
+            planned[name] = _fitting(source, variable, value, values)
     if not planned:
         raise CheckpointError(
-            f"the checkpoint fits no Variable: it has {_some(values)}, the graph has {_some(named(variables))}"
+            f"the checkpoint fits no Variable: it has {_some(values)}, the graph has {_some(named(variables))}; "
+            "load a checkpoint of the same model, or rename the Variables"
         )
     for name, variable in named(variables).items():
         if name in planned:
             variable.value = planned[name]
+    left = {name: variable for name, variable in named(variables).items() if variable.trainable and name not in planned}
+    if left:
+        log.warning("the checkpoint has nothing for %s, which keep the values that they had", _some(left))
     return list(planned)
 
 
@@ -76,13 +83,20 @@ def _find(name: str, variable: Variable, values: Mapping[str, Any]) -> tuple[str
     return None, None
 
 
-def _fitting(name: str, variable: Variable, value: Any) -> Any:
+def _fitting(name: str, variable: Variable, value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(variable.value, ND_Sparse_Array):
         return jax.tree.unflatten(jax.tree.structure(variable.value), [jax.numpy.asarray(part) for part in value])
     if np.shape(value) != variable.shape:
+        repeated = name != variable.name or f"{name}#1" in names
+        order = (
+            f"; several Variables are called {variable.name!r}, which only their order tells apart: "
+            "give each a name of its own, or build them in the same order"
+            if repeated
+            else ""
+        )
         raise CheckpointError(
             f"{name!r} has shape {np.shape(value)} in the checkpoint, and {variable.shape} in {variable.describe()}: "
-            "load a checkpoint of the same model"
+            f"load a checkpoint of the same model{order}"
         )
     return stored(value, variable.dtype, f"the checkpoint's {name!r}")
 
@@ -120,6 +134,10 @@ def save(
 def atomic_write(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of `target` when the block ends well, and leaves no trace otherwise."""
     target = Path(target)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"{str(target)!r} cannot be written: there is no folder {str(target.parent)!r}; make it"
+        )
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -183,7 +201,9 @@ def load(
 
 def _read_pickle(path: Path) -> dict[str, Any]:
     if not path.exists():
-        raise CheckpointError(f"there is no checkpoint at {path}")
+        raise CheckpointError(
+            f"there is no checkpoint at {path}: give the folder that save() was given, and file_name if it was given"
+        )
     content = safe_pickle.load(path)
     if not isinstance(content, dict) or not isinstance(content.get("state_dict", {}), dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a checkpoint's dict of arrays")

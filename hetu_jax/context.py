@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .cluster import DistConfig, NodeStatus  # noqa: F401, Hetu has them here
+from .graph import user_site
 from .ndarray import DLContext, cpu, gpu, rcpu, rgpu
 
 _stack: list[DeviceGroup] = []
@@ -72,13 +73,17 @@ def _parse(ctxs: Any) -> list[Any]:
     if isinstance(ctxs, tuple):
         worker = tuple(device for part in ctxs for device in _parse(part))
         return [worker[0] if len(worker) == 1 else worker]
+    if not isinstance(ctxs, list):
+        raise TypeError(
+            f"ctx must be a device such as ht.cpu(0) or 'gpu:0', or a list of devices, not {ctxs!r} (at {user_site()})"
+        )
     return [device for part in ctxs for device in _parse(part)]
 
 
 def _device(word: str) -> DLContext:
     match = re.fullmatch(r"(?:(?P<host>[^:]+):)?(?P<kind>cpu|gpu):(?P<number>\d+)", word.lower())
     if match is None:
-        raise ValueError(f"{word!r} names no device: write gpu:0, cpu:0 or host:gpu:0")
+        raise ValueError(f"{word!r} names no device: write gpu:0, cpu:0 or host:gpu:0 (at {user_site()})")
     host, kind, number = match["host"], match["kind"], int(match["number"])
     if host:
         return {"cpu": rcpu, "gpu": rgpu}[kind](host, number)

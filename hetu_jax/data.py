@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import random, safe_pickle
 from .data_files import Remote, cache_folder, download, find_idx, gunzipped, places, read_idx, read_members
-from .errors import DataFileError, DataNotFoundError
+from .errors import DataFileError, DataNotFoundError, unknown_name
 from .ndarray import as_value
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -332,3 +332,7 @@ def _image_whitening(images: np.ndarray) -> np.ndarray:
 
 def _image_noise(images: np.ndarray, mean: float, std: float, draw: np.random.RandomState) -> np.ndarray:
     return images + np.float32(draw.normal(mean, std, images.shape))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = unknown_name(__name__)

@@ -52,6 +52,8 @@ class Dataloader:
         self.names = (name,) if isinstance(name, str) else tuple(map(str, name))
         self.name = "_".join(self.names)
         self.func, self.batch_func, self.drop_last = func, batch_func, bool(drop_last)
+        if isinstance(batch_size, bool | str) or batch_size != int(batch_size):
+            raise TypeError(f"batch_size of Dataloader {self.name!r} must be a whole number, not {batch_size!r}")
         self.shuffle, self.offset, self.batch_size = bool(shuffle), int(offset), int(batch_size)
         self.raw_data = RawData(raw_data, dtype, func).shared()
         self.dtype = self.raw_data.dtype
@@ -218,7 +220,8 @@ def _batch(rows: int | None, arrays: tuple[Any, ...]) -> Any:
 class DataloaderOp(Feed):
     """A leaf whose value is the next batch of the loader that has the name of the Executor's group.
 
-    dataloaders: Dataloaders, or lists or dicts of the arguments of one.  dtype: of those that are no Dataloader yet.
+    dataloaders: a Dataloader, or a list of them, or of lists or dicts of the arguments of one.
+    dtype: of those that are no Dataloader yet.
     Raises ValueError for loaders of several dtypes, or two for one name.
     """
 
@@ -226,7 +229,8 @@ class DataloaderOp(Feed):
 
     def __init__(self, dataloaders: Iterable[Any], dtype: Any = np.float32):
         super().__init__("DataloaderOp")
-        loaders = [_as_loader(entry, dtype) for entry in dataloaders]
+        entries = [dataloaders] if isinstance(dataloaders, Dataloader) else dataloaders
+        loaders = [_as_loader(entry, dtype) for entry in entries]
         pairs = [(name, loader) for loader in loaders for name in loader.names]
         self.dataloaders: dict[str, Dataloader] = dict(pairs)
         self.name = f"DataloaderOp{self.id}({'_'.join(name for name, _ in pairs)})"

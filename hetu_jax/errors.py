@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class GraphError(ValueError):
@@ -48,6 +50,33 @@ class HostValueError(GraphError):
 
 class NonFiniteError(GraphError, FloatingPointError):
     """An op made NaN in a run with `detect_nan=True`."""
+
+
+def unknown_name(module: str) -> Callable[[str], NoReturn]:
+    """The `__getattr__` of a module: an AttributeError that names what is like the unknown name."""
+
+    def __getattr__(name: str) -> NoReturn:  # noqa: N807, it becomes the module's
+        known = [n for n in vars(sys.modules[module]) if not n.startswith("_")]
+        raise AttributeError(f"{module} has no {name!r}{suggest(name, known)}")
+
+    return __getattr__
+
+
+# What to do about errors of JAX's, by a part of their text.
+_REMEDIES = {
+    "incompatible shapes for broadcasting": "lengths must be equal, or one of them 1, counted from the last axis",
+    "Incompatible shapes for broadcasting": "lengths must be equal, or one of them 1, counted from the last axis",
+    "cannot reshape array": "the new shape must have as many elements; one length may be -1, and is then worked out",
+    "out of range for an array of": "axes count from 0, or from -1 backwards",
+    "is out of bounds for array of dimension": "axes count from 0, or from -1 backwards",
+    "Cannot concatenate arrays with shapes": "all axes but the one along which they are joined must be as long",
+}
+
+
+def remedy(message: str) -> str:
+    """What to do about an error of JAX's, or nothing where that is not known."""
+    found = next((advice for part, advice in _REMEDIES.items() if part in message), "")
+    return f"; {found}" if found else ""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,9 +17,10 @@ import numpy as np
 from . import checkpoint, compilation_cache, layout, random
 from .config import HetuConfig
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError, suggest
-from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort
+from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site
 from .ndarray import NDArray, as_numpy
-from .trace import Env, Run, evaluate
+from .trace import Env, Run, evaluate, missing_value
+from .update import UNLISTED
 
 log = logging.getLogger("hetu_jax")
 
@@ -132,7 +133,7 @@ class Group:
     def _fed(self, feed: Placeholder, feed_dict: Mapping[Node, Any]) -> Any:
         try:
             value = feed_dict[feed]
-        except KeyError:
+        except (KeyError, TypeError, IndexError):
             raise FeedError(self._feed_message(feed_dict)) from None
         value = feed.convert(value)
         shapes, shape = self._shapes[feed], getattr(value, "shape", None)
@@ -153,17 +154,21 @@ class Group:
             )
 
     def _feed_message(self, feed_dict: Mapping[Node, Any]) -> str:
+        if not isinstance(feed_dict, Mapping):
+            kind = type(feed_dict).__name__
+            return f"feed_dict must be a dict from placeholders to arrays, not a {kind} (at {user_site()})"
         wanted = set(self.need_feed_nodes)
-        problems = [
-            f"{node.describe()} has no value: pass one in feed_dict"
-            for node in self.need_feed_nodes
-            if node not in feed_dict
-        ]
+        problems = [missing_value(node) for node in self.need_feed_nodes if node not in feed_dict]
         for node in feed_dict:
             if not isinstance(node, Node):
                 problems.append(f"{node!r} is no node: the keys of feed_dict are placeholders, not names")
+            elif isinstance(node, Variable):
+                problems.append(
+                    f"{node.describe()} has a value, so it cannot be fed: set {node.name}.tensor_value = array, "
+                    "or make it without a value"
+                )
             elif not isinstance(node, Placeholder):
-                problems.append(f"{node.describe()} cannot be fed: only a Variable without a value can")
+                problems.append(f"{node.describe()} cannot be fed, only a Variable without a value can: leave it out")
             elif node not in wanted:
                 problems.append(f"{node.describe()} is no part of group {self.name!r}: leave it out of feed_dict")
         return "; ".join(problems)
@@ -178,9 +183,28 @@ class Group:
                 "will not match; give all of them the same shuffle=",
                 stacklevel=4,
             )
+        counts = {node.name: node.batch_num(self.loader) for node in self.dataloader_nodes}
+        if len(set(counts.values())) > 1:
+            warnings.warn(
+                f"the dataloaders of group {self.name!r} differ in their number of batches, {counts}: samples and "
+                "labels will not match after the shortest has ended; give all as many samples and one batch_size",
+                stacklevel=4,
+            )
+
+    def _check_training(self) -> None:
+        """Warns where an optimizer minimises what the group computes, and no Executor was given its node."""
+        for node in [node for node in UNLISTED if not set(node.losses).isdisjoint(self.topo_order)]:
+            UNLISTED.discard(node)
+            warnings.warn(
+                f"group {self.name!r} trains nothing: {node.describe()} is in no Executor; call minimize first, "
+                f"and list its node, as in Executor({{{self.name!r}: [loss, train]}})",
+                stacklevel=4,
+            )
 
     def _build(self, training: bool, statics: tuple[Any, ...]) -> Step:
         self._check_order()
+        if self.inference:
+            self._check_training()
         checked: list[Node] = []
         updated: list[Variable] = []
         detect_nan = self.executor.config.detect_nan
@@ -262,10 +286,15 @@ def _nan_flags(env: Env, checked: list[Node]) -> jax.Array:
 
 def _nodes(nodes: Any, name: str) -> list[Node]:
     """The flat list of a group's nodes.  Raises GraphError for anything that is no node."""
-    found = list(flatten([nodes] if isinstance(nodes, Node) else nodes))
+    nodes = [nodes] if isinstance(nodes, Node) else nodes
+    if not isinstance(nodes, Iterable) or isinstance(nodes, str | Mapping):
+        hint = ": what is to be fed goes into feed_dict=" if isinstance(nodes, Mapping) else ""
+        kind = type(nodes).__name__
+        raise GraphError(f"the nodes of group {name!r} are given as a {kind}, not a list{hint} (at {user_site()})")
+    found = list(flatten(nodes))
     for node in found:
         if not isinstance(node, Node):
-            raise GraphError(f"group {name!r} has {node!r} in its list, which is no node of a graph")
+            raise GraphError(f"group {name!r} has {node!r} in its list, which is no node of a graph (at {user_site()})")
     return found
 
 
@@ -296,6 +325,11 @@ class Executor:
         if timing is not None:
             raise GraphError("timing= is not available: a step is one compiled program; profile it with jax.profiler")
         wanted = [node for nodes in self.eval_node_dict.values() for node in nodes]
+        if not isinstance(config, HetuConfig | None):
+            raise TypeError(
+                f"config must be a HetuConfig, not {config!r}: nodes go into one list, Executor([a, b]), "
+                f"or one dict of lists (at {user_site()})"
+            )
         self.config = config or HetuConfig(wanted, **kwargs)
         self.config.eval_node_list = wanted
         self.positions: dict[Node, int] = {}
@@ -311,6 +345,7 @@ class Executor:
         """Takes in nodes: their order, and values for Variables that have none."""
         self.topo_order = toposort([*self.config.eval_node_list, *nodes])
         self.param_nodes = [n for n in self.topo_order if isinstance(n, Variable) and n.trainable]
+        UNLISTED.difference_update(node for node in self.topo_order if node.trains)
         new = [node for node in self.topo_order if node not in self.positions]
         self.positions.update(zip(new, itertools.count(len(self.positions))))
         variables = [n for n in self.topo_order if isinstance(n, Variable)]
@@ -360,12 +395,19 @@ class Executor:
     def _group(self, name: str) -> Group:
         try:
             return self.subexecutor[name]
+        except TypeError:
+            kind = type(name).__name__
+            raise GraphError(
+                f"run takes the name of a group first, not a {kind}: write run(feed_dict=...) (at {user_site()})"
+            ) from None
         except KeyError:
             if name == "default" and len(self.subexecutor) == 1:
                 return next(iter(self.subexecutor.values()))
             known = ", ".join(map(repr, self.subexecutor))
             hint = suggest(str(name), self.subexecutor)
-            raise GraphError(f"this Executor has no group {name!r}; it has {known}{hint}") from None
+            raise GraphError(
+                f"this Executor has no group {name!r}; it has {known}{hint or ': name one of them'} (at {user_site()})"
+            ) from None
 
     @property
     def batch_num(self) -> int | None:

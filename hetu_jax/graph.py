@@ -16,12 +16,14 @@ import numpy as np
 
 from .errors import GraphError, suggest
 from .ndarray import ND_Sparse_Array, NDArray, as_value
+from .storage import storage_dtype, stored
+from .valueless import Valueless
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 OPS: dict[str, Op] = {}
 
 _ids = itertools.count()
-_ASKED = ("key", "training", "channel_axis")
+_ASKED = ("key", "training", "channel_axis", "site")
 
 
 class Site(NamedTuple):
@@ -56,8 +58,8 @@ class Op:
         of its Variables, which have them by then; called by every such Executor.
     node: the class of the nodes that calls record, `Node` unless given.
     registry: where ops are found by name, `OPS` unless given.
-    Keyword-only parameters of `fn` named `key`, `training` and `channel_axis` (see `layout`) are filled in by the trace
-    and are no part of the signature.
+    Keyword-only parameters of `fn` named `key`, `training`, `channel_axis` (see `layout`) and `site` (the node and its
+    line, for messages) are filled in by the trace and are no part of the signature.
     Raises ValueError when another op has the name.
     """
 
@@ -132,7 +134,7 @@ def _variable(op: Op, parameter: str, value: Any) -> Variable:
     return value
 
 
-class Node:
+class Node(Valueless):
     """One recorded call of an op.
 
     op: the Op, or None for a leaf.  name: for people and ONNX.  site: where the user made it.
@@ -140,8 +142,6 @@ class Node:
     writes: Variables that outputs 1, 2, ... of the op replace when the step ends.
     """
 
-    __array_ufunc__ = None  # numpy operands leave + - * / to the node
-    __iter__ = None  # without it, [] would make every node an endless sequence
     trains = False  # whether evaluating it makes a group a training group
 
     def __init__(
@@ -264,12 +264,6 @@ class Node:
         )
         return twin
 
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__"):
-            raise AttributeError(attribute)
-        hint = suggest(attribute, [n for n in dir(type(self)) if not n.startswith("_")])
-        raise AttributeError(f"{type(self).__name__} has no attribute {attribute!r}{hint}")
-
     def __add__(self, other: Any) -> Node:
         return _binary("add_op", "addbyconst_op", self, other)
 
@@ -300,6 +294,12 @@ class Node:
 
     def __matmul__(self, other: Any) -> Node:
         return OPS["matmul_op"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Node:
+        return OPS["matmul_op"](other, self)
+
+    def __abs__(self) -> Node:
+        return OPS["abs_op"](self)
 
     def __neg__(self) -> Node:
         return OPS["opposite_op"](self)
@@ -354,6 +354,7 @@ class Variable(Node):
     aliases: dict[str, Callable[[np.ndarray], Any]] = {}  # names in other vintages' checkpoints, with a conversion
 
     def __new__(cls, name: str, value: Any = None, initializer: Any = None, *args: Any, **kwargs: Any) -> Any:
+        _check_variable(name, kwargs)
         if value is None and initializer is None:
             return Placeholder(name, *_placeholder_arguments(*args, **kwargs))
         return super().__new__(cls)
@@ -417,6 +418,19 @@ class Variable(Node):
     @property
     def op_type(self) -> str:
         return "PlaceholderOp"
+
+
+def _check_variable(name: Any, options: dict[str, Any]) -> None:
+    """Raises TypeError for a name that is no string, and for an option that there is not."""
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        raise TypeError(
+            f"the first argument of Variable is its name, a string, not {kind}: for an array write "
+            f"ht.Variable('w', value=array) (at {user_site()})"
+        )
+    for option in set(options) - {"trainable", "dtype", "ctx"}:
+        hint = suggest(option, ["value", "initializer", "trainable", "dtype", "ctx"])
+        raise TypeError(f"Variable {name!r} has no argument {option!r}{hint} (at {user_site()})")
 
 
 def _placeholder_arguments(trainable: bool = True, dtype: Any = np.float32, ctx: Any = None) -> tuple[Any, Any]:
@@ -520,41 +534,6 @@ def placeholder_op(
 ) -> Variable | Placeholder:
     """Hetu's other name for `Variable`; see there."""
     return Variable(name, value, initializer, trainable, dtype, ctx)
-
-
-_STORED = {"i": np.int32, "u": np.uint32, "f": np.float32, "b": np.float32}
-
-
-def storage_dtype(dtype: Any) -> np.dtype:
-    """The dtype that Hetu keeps values of `dtype` in: 64-bit kinds in 32 bits, bool as float32, others as they are."""
-    dtype = np.dtype(dtype)
-    if dtype.itemsize < 4 and dtype.kind != "b":
-        return dtype
-    if dtype.kind not in _STORED:
-        raise TypeError(f"hetu_jax has no storage for dtype {dtype}: use a float or integer dtype")
-    return np.dtype(_STORED[dtype.kind])
-
-
-def stored(value: Any, dtype: np.dtype, what: str, device: bool = True) -> Any:
-    """`value` as an array of `dtype`.
-
-    what: names the value in messages.  device: a `jax.Array` of its own, else NumPy where it came as NumPy.
-    Raises TypeError for a value that is no array, ValueError for integers that float32 cannot hold.
-    """
-    if ND_Sparse_Array.accepts(value):
-        return ND_Sparse_Array.of(value).astype(dtype)
-    if isinstance(value, NDArray):
-        value = value.value
-    if not isinstance(value, jax.Array):
-        value = np.asarray(value)
-        if value.dtype.kind not in "iufb" and value.dtype.name not in ("bfloat16", "float16"):
-            raise TypeError(f"{what} must be an array of numbers, not {value.dtype} (shape {value.shape})")
-        if value.dtype.kind in "iu" and dtype == np.float32 and value.size and np.abs(value).max() > 2**24:
-            raise ValueError(
-                f"{what} has integers above 16,777,216, which float32 cannot hold: declare it with dtype=np.int32"
-            )
-        value = value.astype(dtype, copy=False)
-    return jnp.array(value, dtype, copy=True) if device else value.astype(dtype)
 
 
 def toposort(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .context import DeviceGroup
+from .errors import unknown_name
 from .graph import Variable
 from .ndarray import DLContext
 
@@ -299,3 +300,7 @@ he_normal, GenHeNormal = _spellings(HeNormalInit, "he_normal GenHeNormal")
 he_uniform, GenHeUniform = _spellings(HeUniformInit, "he_uniform GenHeUniform")
 lecun_normal, GenLecunNormal = _spellings(LecunNormalInit, "lecun_normal GenLecunNormal")
 lecun_uniform, GenLecunUniform = _spellings(LecunUniformInit, "lecun_uniform GenLecunUniform")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = unknown_name(__name__)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .errors import unknown_name
 
 
 def _check(found: bool, message: str) -> None:
@@ -153,3 +155,7 @@ class ReduceOnPlateauScheduler(_Decaying):
     def _is_bad(self, value: float) -> bool:
         low, high = (self.best, value) if self.mode == "min" else (value, self.best)
         return low < ((1 - self.threshold) * high if self.threshold_mode == "rel" else high - self.threshold)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = unknown_name(__name__)

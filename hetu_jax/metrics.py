@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .errors import unknown_name
 
 _COUNTS = ("tp", "fn", "tn", "fp")
 _EPSILON = 1e-6
@@ -158,3 +160,7 @@ def _averaged_ratio(part: np.ndarray, whole: np.ndarray, average: str | None) ->
 def _check_average(average: str | None) -> None:
     if average not in (None, "micro", "macro"):
         raise ValueError(f"average is None, 'micro' or 'macro', not {average!r}")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = unknown_name(__name__)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .errors import GraphError
-from .graph import Node, Variable, flatten, user_site
+from .errors import GraphError, unknown_name
+from .graph import Node, Variable, flatten, toposort, user_site
 from .initializers import ConstantInit
 from .lr_scheduler import FixedScheduler
 from .trace import is_float
@@ -45,8 +47,17 @@ class Optimizer:
     slot_names: dict[str, str] = {}  # the attribute of optax's state -> Hetu's suffix
     opt_op_type, sparse_opt_op_type = UpdateOp, SparseUpdateOp  # for a single parameter, for some rows of one
 
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        known = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+        unknown = [option for option in options if option not in known]
+        if unknown and "kwargs" not in known:
+            raise TypeError(
+                f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)} (at {user_site()})"
+            )
+        return super().__new__(cls)
+
     def __init__(self, learning_rate: Any = 0.01, l2reg: float = 0):
-        if isinstance(learning_rate, int | float | np.number):
+        if not hasattr(learning_rate, "get"):
             _check(learning_rate=learning_rate)
             learning_rate = FixedScheduler(learning_rate)
         _check(l2reg=l2reg)
@@ -121,14 +132,22 @@ class Optimizer:
         losses = list(flatten([loss]))
         for node in losses:
             if not isinstance(node, Node):
-                raise GraphError(f"{node!r} cannot be minimised: it is no node of a graph (at {user_site()})")
+                raise GraphError(
+                    f"{node!r} cannot be minimised: it is no node of a graph, but what a run gave or an array; "
+                    f"give the node of the loss (at {user_site()})"
+                )
         params = list(var_list or self.get_var_list(losses))
         if not params:
-            names = ", ".join(node.name for node in losses)
-            raise GraphError(f"there is no trainable Variable below {names}: nothing to minimise (at {user_site()})")
+            raise GraphError(f"{_nothing_below(losses)} (at {user_site()})")
         for param in params:
             if not isinstance(param, Variable):
                 raise GraphError(f"var_list has {param!r}, which is no Variable with a value (at {user_site()})")
+        below = set(toposort(losses))
+        cut = ", ".join(param.describe() for param in params if param not in below)
+        if cut:
+            warnings.warn(
+                f"{cut} is not below the loss, so it is never trained: leave it out of var_list", stacklevel=2
+            )
         self.params, self.loss = params, loss
         return OptimizerOp(self, losses, params)
 
@@ -147,8 +166,19 @@ class Optimizer:
 
 def _check(**values: float) -> None:
     for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            schedule = " or a scheduler such as ht.lr.StepScheduler" if name == "learning_rate" else ""
+            raise TypeError(f"{name} must be a number{schedule}, not {value!r} (at {user_site()})")
         if not value >= 0:
-            raise ValueError(f"{name} must not be negative, but is {value}")
+            raise ValueError(f"{name} must not be negative, but is {value} (at {user_site()})")
+
+
+def _nothing_below(losses: Sequence[Node]) -> str:
+    """Why there is nothing to minimise."""
+    names = ", ".join(node.name for node in losses)
+    whole = [v.describe() for v in toposort(losses) if isinstance(v, Variable) and v.trainable]
+    found = f"; {', '.join(whole)} holds whole numbers: give dtype=np.float32" if whole else ""
+    return f"there is no trainable Variable of floats below {names}, so nothing to minimise{found}"
 
 
 class SGDOptimizer(Optimizer):
@@ -337,3 +367,7 @@ class LambOptimizer(AdamWOptimizer):
 
     def transform(self, rate: jax.Array) -> optax.GradientTransformation:
         return optax.chain(self.direction(), scale_by_norm_ratio(self.weight_decay), optax.scale(-rate))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = unknown_name(__name__)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import layout
-from .errors import GraphError, HostValueError, OpError
+from .errors import GraphError, HostValueError, OpError, remedy
 from .graph import Feed, Node, Variable, toposort
 
 Env = dict[Node, Any]
@@ -49,6 +49,8 @@ class Run:
         given: dict[str, Any] = {}
         if "training" in node.op.asks:
             given["training"] = self.training
+        if "site" in node.op.asks:
+            given["site"] = node.describe()
         if "key" in node.op.asks:
             given["key"] = jax.random.fold_in(self.key, self.positions.get(node, 0))
         return given
@@ -78,7 +80,8 @@ def _value(node: Node, env: Env, run: Run) -> Any:
         raise
     except Exception as error:
         unfiltered = jax.config.jax_traceback_filtering == "off"
-        raise OpError(_op_message(node, values, error)) from (error if unfiltered else None)
+        seen = _as_users_see(error, node, values, env, run)
+        raise OpError(_op_message(node, values, seen)) from (error if unfiltered else None)
     if node.writes:
         value, *written = value
         if len(written) != len(node.writes):
@@ -90,15 +93,26 @@ def _value(node: Node, env: Env, run: Run) -> Any:
     return value
 
 
+def _as_users_see(error: Exception, node: Node, values: list[Any], env: Env, run: Run) -> Exception:
+    """The error that the op raises on (N, C, H, W), where the one at hand may speak of (N, H, W, C)."""
+    if run.channels_last:
+        try:
+            node.evaluate([layout.plain(value) for value in values], env, run)
+        except Exception as plain:
+            return plain
+    return error
+
+
 def missing_value(node: Node) -> str:
     """What to tell the user about a leaf that has no value."""
     if isinstance(node, Variable):
         return f"{node.describe()} has no value yet: build an Executor over it, or give it one"
-    return f"{node.describe()} has no value: pass one in feed_dict"
+    return f"{node.describe()} has no value: pass one in feed_dict, as executor.run(feed_dict={{{node.name}: array}})"
 
 
 def _op_message(node: Node, values: list[Any], error: Exception) -> str:
-    lines = [f"{node.describe()} cannot be computed: {str(error).strip() or type(error).__name__}"]
+    reason = str(error).strip() or type(error).__name__
+    lines = [f"{node.describe()} cannot be computed: {reason.rstrip('.')}{remedy(reason)}"]
     for below, value in zip(node.needs, values, strict=True):
         lines.append(f"  input {below.name!r}: {_shape_text(value)}")
     if node.op is not None:

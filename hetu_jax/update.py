@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # The parameters of each lookup that take the table and the row numbers.
 LOOKUPS = {"embedding_lookup_op": ("embedding", "index"), **dict.fromkeys(quantize.GRIDS, ("embed", "indices"))}
+
+
+UNLISTED: weakref.WeakSet[OptimizerOp] = weakref.WeakSet()  # what no Executor has in its lists
 
 
 class LearningRate(Feed):
@@ -122,7 +126,8 @@ class OptimizerOp(Node):
 
     def __init__(self, optimizer: Optimizer, loss: Sequence[Node], params: Sequence[Variable]):
         super().__init__(None, {}, name=f"Optimizer_{optimizer.name}")
-        self.optimizer = optimizer
+        self.optimizer, self.losses = optimizer, tuple(loss)
+        UNLISTED.add(self)
         self._lookups = _sparse_lookups(loss, params) if optimizer.sparse else {}
         dense = [param for param in params if param not in self._lookups]
         reads = [node for nodes in self._lookups.values() for node in nodes]

@@ -60,7 +60,11 @@ def export(
     Raises OnnxExportError for what ONNX cannot hold, naming the op and the line; OSError for an unwritable path.
     """
     inputs, outputs = _nodes(inputs, "inputs"), _nodes(outputs, "outputs")
-    executor = getattr(executor, "executor", executor)
+    executor = executor if isinstance(executor, Node) else getattr(executor, "executor", executor)
+    if not isinstance(executor, Executor):
+        raise OnnxExportError(
+            f"export takes an Executor over the graph first, not {executor!r}: write ht.Executor([y])"
+        )
     _check_part_of_graph(executor, inputs, outputs)
     _check_exportable(inputs, outputs)
     names, opset = names or {}, _opset(opset)
@@ -232,7 +236,9 @@ def _check_part_of_graph(executor: Executor, inputs: Sequence[Node], outputs: Se
     )
     for node in inputs:
         if node not in needed:
-            raise OnnxExportError(f"the outputs do not depend on the input {node.describe()}: leave it out")
+            raise OnnxExportError(
+                f"the outputs do not depend on the input {node.describe()}: leave it out, or give inputs before outputs"
+            )
 
 
 def _by_node(given: Mapping[Any, Any] | None, inputs: Sequence[Node]) -> dict[Node, Any]:

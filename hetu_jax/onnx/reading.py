@@ -36,6 +36,8 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     Raises OnnxImportError for a file that holds none, saying what it seems to be; OSError where it cannot be read.
     """
     path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no file {path!r}, seen from {os.getcwd()!r}")
     with open(path, "rb") as file:
         return parse(file.read(), path)
 
@@ -46,7 +48,9 @@ def parse(content: bytes, path: str) -> onnx.ModelProto:
     try:
         model.ParseFromString(content)
     except (DecodeError, ValueError) as error:
-        raise OnnxImportError(f"{path!r} is no ONNX model: {_seems(content) or error}") from None
+        raise OnnxImportError(
+            f"{path!r} is no ONNX model: {_seems(content) or error}; give a file that was exported as ONNX"
+        ) from None
     if not model.graph.output or not model.ir_version:
         raise OnnxImportError(f"{path!r} is no ONNX model: {_seems(content) or 'it has no graph with outputs'}")
     return model

@@ -27,14 +27,20 @@ def window_counts(sides, window, padding, stride):
     axes = zip(sides, window, padding, stride, strict=True)
     counts = tuple((side + 2 * p - k) // s + 1 for side, k, p, s in axes)
     if min(counts) < 1:
-        raise ValueError(f"a window of {window} does not fit into images of {sides} padded by {padding}")
+        raise ValueError(
+            f"a window of {tuple(window)} does not fit into images of {tuple(sides)} padded by {padding}: "
+            "take a smaller window or more padding"
+        )
     return counts
 
 
 def need_rank(array, rank, what):
     """Raises ValueError unless `array`, called `what` in the message, has `rank` axes."""
     if array.ndim != rank:
-        raise ValueError(f"{what} must have {rank} axes, not shape {array.shape}")
+        raise ValueError(
+            f"{what} must have {rank} axes, not {array.ndim} as shape {array.shape} has: "
+            "bring it into shape with array_reshape_op"
+        )
 
 
 def rows_and_columns(channel_axis):
@@ -46,8 +52,11 @@ def _conv2d(node_A, node_B, padding, stride, channel_axis):
     need_rank(node_A, 4, "the input (N, C, H, W)")
     need_rank(node_B, 4, "the filter (O, C, kh, kw)")
     if node_A.shape[channel_axis] != node_B.shape[1]:
+        last = channel_axis == 1 and node_A.shape[-1] == node_B.shape[1]
+        hint = "; it seems to be (N, H, W, C): transpose_op(x, [0, 3, 1, 2]) makes it (N, C, H, W)" if last else ""
         raise ValueError(
-            f"the input {node_A.shape} and the filter {node_B.shape} differ in their channels, axis 1 of both"
+            f"the input {node_A.shape} has {node_A.shape[channel_axis]} channels (axis 1), and the filter "
+            f"{node_B.shape} is for {node_B.shape[1]} (axis 1): make them agree{hint}"
         )
     padding, stride = pair(padding, "padding", 0), pair(stride, "stride", 1)
     sides = [node_A.shape[axis] for axis in rows_and_columns(channel_axis)]

@@ -10,14 +10,26 @@ from .index import cast_ids
 
 def _same_shape(scores, labels):
     if scores.shape != labels.shape:
-        raise ValueError(f"predictions {scores.shape} and labels {labels.shape} must have one shape")
+        raise ValueError(
+            f"predictions {scores.shape} and labels {labels.shape} must have one shape: {_remedy(scores, labels)}"
+        )
+
+
+def _remedy(scores, labels):
+    """What to do about labels of another shape than the predictions."""
+    if labels.shape == scores.shape[:-1] and scores.shape[-1] > 1:
+        return "these are class numbers, so make them one-hot with one_hot_op, or use the loss's _sparse_op"
+    if labels.size == scores.size:
+        return f"bring the labels into shape with array_reshape_op(labels, {list(scores.shape)})"
+    return "one row for each sample, and one column for each class"
 
 
 def _picked(scores, ids):
     """The score of each id along the last axis; NaN for an id outside."""
     if ids.shape != scores.shape[:-1]:
         raise ValueError(
-            f"class numbers for predictions {scores.shape} must have shape {scores.shape[:-1]}, not {ids.shape}"
+            f"class numbers for predictions {scores.shape} must have shape {scores.shape[:-1]}, not {ids.shape}: "
+            "one number for each sample, and for one-hot labels the loss without _sparse"
         )
     ids = jnp.where(ids < 0, scores.shape[-1], ids)
     return jnp.take_along_axis(scores, ids[..., None], -1, mode="fill")[..., 0]

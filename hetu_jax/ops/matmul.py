@@ -11,6 +11,12 @@ def _product(node_A, node_B, trans_A, trans_B):
         node_A = jnp.swapaxes(node_A, -1, -2)
     if trans_B:
         node_B = jnp.swapaxes(node_B, -1, -2)
+    if node_A.ndim and node_B.ndim and node_A.shape[-1] != node_B.shape[-2 if node_B.ndim > 1 else 0]:
+        raise ValueError(
+            f"the rows of A have {node_A.shape[-1]} elements and the columns of B "
+            f"{node_B.shape[-2 if node_B.ndim > 1 else 0]}, in {node_A.shape} @ {node_B.shape}: they must be as long; "
+            "see trans_A and trans_B"
+        )
     product = jnp.matmul(node_A, node_B)
     return product if product.ndim else product.reshape(1)
 

@@ -1,6 +1,7 @@
 """Normalisation, dropout and softmax."""
 
 import math
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,12 @@ def _moments(x, axes):
     return mean, jnp.square(x - mean).mean(axes, keepdims=True)
 
 
+_ONE_VALUE = (
+    "{} trains on {}, one value for each channel: less its own mean that is 0, so the output is the bias whatever the "
+    "input is; take batches of two samples or more"
+)
+
+
 def _running_statistics(arguments):
     """The Variables of one batch normalisation, named after its scale; of one element while its shape is not known."""
     scale = arguments["bn_scale"]
@@ -40,7 +47,17 @@ def _running_statistics(arguments):
 
 @op(state=_running_statistics, writes=("running_mean", "running_var"))
 def batch_normalization_op(
-    node_in, bn_scale, bn_bias, momentum=0.1, eps=1e-5, *, running_mean, running_var, training, channel_axis=1
+    node_in,
+    bn_scale,
+    bn_bias,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    running_mean,
+    running_var,
+    training,
+    channel_axis=1,
+    site="batch normalisation",
 ):
     """scale * (x - mean) / sqrt(var + eps) + bias for each channel, axis 1, over all other axes.
 
@@ -58,6 +75,8 @@ def batch_normalization_op(
         axes = tuple(axis for axis in range(x.ndim) if axis != channel_axis % x.ndim)
         mean, variance = _moments(x, axes)
         count = math.prod(x.shape[axis] for axis in axes)
+        if count == 1:
+            warnings.warn(_ONE_VALUE.format(site, node_in.shape), stacklevel=2)
         batch = mean, variance * (count / max(count - 1, 1))
         running = [_moved(old, new, momentum) for old, new in zip(running, batch, strict=True)]
     else:

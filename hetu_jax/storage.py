@@ -1,0 +1,59 @@
+"""What dtype a value is kept in, and its conversion, with a message that names what could not be converted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .ndarray import ND_Sparse_Array, NDArray
+from .valueless import Valueless
+
+_STORED = {"i": np.int32, "u": np.uint32, "f": np.float32, "b": np.float32}
+
+
+def storage_dtype(dtype: Any) -> np.dtype:
+    """The dtype that Hetu keeps values of `dtype` in: 64-bit kinds in 32 bits, bool as float32, others as they are."""
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{dtype!r} is no dtype: write np.float32 or np.int32") from None
+    if dtype.itemsize < 4 and dtype.kind != "b":
+        return dtype
+    if dtype.kind not in _STORED:
+        raise TypeError(f"hetu_jax has no storage for dtype {dtype}: use a float or integer dtype")
+    return np.dtype(_STORED[dtype.kind])
+
+
+def stored(value: Any, dtype: np.dtype, what: str, device: bool = True) -> Any:
+    """`value` as an array of `dtype`.
+
+    what: names the value in messages.  device: a `jax.Array` of its own, else NumPy where it came as NumPy.
+    Raises TypeError for a value that is no array, ValueError for integers that float32 cannot hold.
+    """
+    if ND_Sparse_Array.accepts(value):
+        return ND_Sparse_Array.of(value).astype(dtype)
+    if isinstance(value, NDArray):
+        value = value.value
+    if not isinstance(value, jax.Array):
+        value = _numbers(value, what)
+        if value.dtype.kind in "iu" and dtype == np.float32 and value.size and np.abs(value).max() > 2**24:
+            raise ValueError(f"{what} has integers above 16,777,216, which float32 cannot hold: give it dtype=np.int32")
+        value = value.astype(dtype, copy=False)
+    return jnp.array(value, dtype, copy=True) if device else value.astype(dtype)
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
+    """`value` as an array of NumPy's.  Raises TypeError where it is none of numbers."""
+    if isinstance(value, Valueless):
+        raise TypeError(f"{what} must be an array of numbers, not {value!r}: fetch that in a run first, and feed it")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{what} must be an array of numbers: lists in it differ in length ({error})") from None
+    if array.dtype.kind in "iufb" or array.dtype.name in ("bfloat16", "float16"):
+        return array
+    kind = type(value).__name__ if array.shape == () else f"{array.dtype} (shape {array.shape})"
+    raise TypeError(f"{what} must be an array of numbers, not {kind}")
