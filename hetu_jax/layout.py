@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -77,7 +78,8 @@ def evaluate(node: Node, values: Sequence[Any], env: Any, run: Any) -> Any:
         values = [ChannelsLast.of(values[0]).held, *map(plain, values[1:])]
         return _wrapped(node.evaluate(values, env, run, channel_axis=-1))
     if any(isinstance(value, ChannelsLast) for value in values) and _elementwise(node, values):
-        return ChannelsLast(node.evaluate([_aligned(value) for value in values], env, run))
+        constants = {name: _aligned(value) for name, value in _arrays(node).items()}
+        return ChannelsLast(node.evaluate([_aligned(value) for value in values], env, run, **constants))
     return node.evaluate([plain(value) for value in values], env, run)
 
 
@@ -97,7 +99,12 @@ def _elementwise(node: Node, values: Sequence[Any]) -> bool:
     if op is None or op.__name__ in NOT_ELEMENTWISE or node.writes:
         return False
     known = op.__name__ in ELEMENTWISE or op.__module__.endswith("ops.elementwise")
-    return known and all(_rank(value) in (0, 1, 2, 3, 4) for value in values)
+    return known and all(_rank(value) in (0, 1, 2, 3, 4) for value in (*values, *_arrays(node).values()))
+
+
+def _arrays(node: Node) -> dict[str, Any]:
+    """The arguments that are arrays in themselves, by name."""
+    return {name: value for name, value in node.arguments.items() if isinstance(value, np.ndarray | jax.Array)}
 
 
 def _aligned(value: Any) -> jax.Array:

@@ -143,7 +143,7 @@ def abstract_value(node: Node, training: bool = False, feeds: Mapping[Node, Any]
     """
     order = toposort([node])
     leaves = [n for n in order if isinstance(n, Variable | Feed)]
-    structs = [(feeds or {}).get(leaf) or leaf_struct(leaf) for leaf in leaves]
+    structs = [feeds[leaf] if feeds and leaf in feeds else leaf_struct(leaf) for leaf in leaves]
     if any(struct is None for struct in structs):
         return None
 

@@ -49,6 +49,7 @@ GRAPHS = {
     "tiles": lambda x: ht.avg_pool2d_op(block(x, "a", 3), 5, 5, 0, 5),
     "row against maps": lambda x: block(x, "a", 3) * ht.Variable("row", RNG.standard_normal(x.shape[3])),
     "matrix against maps": lambda x: block(x, "a", 3) + ht.Variable("m", RNG.standard_normal(x.shape[2:])),
+    "array against maps": lambda x: ht.addbyconst_op(block(x, "a", 3), RNG.standard_normal((3, 1, 1))),
     "concat of channels": lambda x: ht.concatenate_op([block(x, "a", 3), block(x, "b", 3)], axis=1),
     "transpose": lambda x: ht.transpose_op(block(x, "a", 3), (1, 0, 3, 2)),
     "pad": lambda x: ht.pad_op(block(x, "a", 3), [[0, 0], [0, 0], [1, 2], [0, 1]]),

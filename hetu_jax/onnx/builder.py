@@ -76,12 +76,12 @@ class Builder:
     they become constants of the dtype that the operator asks for, each stored once.  Inputs that must share one dtype
     are cast to the one JAX promotes them to.
 
-    opset: the version of the default operator set.
+    opset: the version of the default operator set.  opsets: of all that are used, by domain.
     result: the shape of what the exporter at work is to give, where it is known.
     """
 
     def __init__(self, opset: int):
-        self.opset = opset
+        self.opset, self.opsets = opset, {"": opset}
         self.nodes: list[onnx.NodeProto] = []
         self.values: dict[str, Value] = {}
         self.initializers: dict[str, Value] = {}
@@ -126,6 +126,20 @@ class Builder:
             for index, result in enumerate(names)
         ]
         return results[0] if outputs is None else results
+
+    def place(
+        self,
+        operator: str,
+        operands: Sequence[Value | None],
+        results: Sequence[Any],
+        domain: str = "",
+        **attributes: Any,
+    ) -> list[Value]:
+        """Adds one node as it is: its operands stay what they are, and `results` are the dtypes of its outputs."""
+        names = [self.fresh(operator.lower()) for _ in results]
+        used = [operand.name if operand else "" for operand in operands]
+        self.nodes.append(helper.make_node(operator, used, names, name=names[0], domain=domain or None, **attributes))
+        return [self._record(Value(name, dtype)) for name, dtype in zip(names, results, strict=True)]
 
     def need(self, opset: int, what: str) -> None:
         """Raises OnnxExportError where the model's opset is older than `opset`, which first has `what`."""
@@ -266,9 +280,7 @@ class Builder:
         """Gives an output of the nodes from number `start` on another name, which `fresh` gave."""
         old = value.name
         for node in self.nodes[start:]:
-            for names in (node.input, node.output):
-                names[:] = [new if n == old else n for n in names]
-            node.name = new if node.name == old else node.name
+            _rename_in(node, old, new)
         self.values[new] = self.values.pop(old)
         value.name = new
 
@@ -296,10 +308,20 @@ class Builder:
         if isinstance(given, Value):
             return self.cast(given, dtype)
         if dtype is None and formal.type_str.startswith("tensor("):
-            dtype = _dtype_of(formal.type_str)
+            dtype = dtype_of_text(formal.type_str)
         constant = self.constant(given, dtype, hint="const" if np.ndim(given) == 0 else formal.name.lower())
         types.setdefault(formal.type_str, constant.dtype)
         return constant
+
+
+def _rename_in(node: onnx.NodeProto, old: str, new: str) -> None:
+    """Gives a value another name in a node, and in the graphs inside it."""
+    for names in (node.input, node.output):
+        names[:] = [new if n == old else n for n in names]
+    node.name = new if node.name == old else node.name
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            _rename_in(inner, old, new)
 
 
 @cache
@@ -330,7 +352,7 @@ def _with_fraction(dtype: np.dtype, constant: Any) -> np.dtype:
     return dtype if whole else np.dtype(np.float32)
 
 
-def _dtype_of(type_text: str) -> np.dtype:
+def dtype_of_text(type_text: str) -> np.dtype:
     """float32 for 'tensor(float)', and so on."""
     kind = type_text[len("tensor(") : -1]
     return np.dtype(helper.tensor_dtype_to_np_dtype(onnx.TensorProto.DataType.Value(kind.upper())))
@@ -347,7 +369,7 @@ def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:
         return dtype
     if "tensor(float)" in texts:
         return np.dtype(np.float32)
-    return _dtype_of(next(iter(texts)))
+    return dtype_of_text(next(iter(texts)))
 
 
 def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attributes: dict[str, Any]) -> np.dtype:
@@ -356,10 +378,10 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
     if text in types:
         return types[text]
     if text.startswith("tensor("):
-        return _dtype_of(text)
+        return dtype_of_text(text)
     texts = next(c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text)
     if len(texts) == 1:
-        return _dtype_of(texts[0])
+        return dtype_of_text(texts[0])
     number = attributes.get("to", attributes.get("dtype"))
     if number is None and "value" in attributes:
         number = attributes["value"].data_type

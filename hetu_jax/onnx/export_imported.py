@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from ..graph import Node
 from . import operators
-from .builder import Builder, Value, first_opset, operator_schema
+from .builder import Builder, Value, dtype_of_text, first_opset, operator_schema
 from .nodes import FamiliarNode, OnnxNode, Subgraph
 
 
@@ -53,6 +53,48 @@ def export(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Any:
     if node.op.onnx_name == "Split" and not any(inputs[1:]) and "num_outputs" in schema.attributes:
         attributes["num_outputs"] = node.outputs
     return g.add(node.op.onnx_name, inputs, outputs=node.outputs if node.outputs > 1 else None, **attributes)
+
+
+def export_of_domain(g: Builder, node: OnnxNode, values: Mapping[Node, Any], known: Any) -> Any:
+    """An operator of another domain than ai.onnx, as it is: a Value, or a list of them.
+
+    known: the shape and dtype of its value, or a nest of them, where the trace found them.
+    """
+    arguments = node.arguments
+    inputs = [item for name in node.op.inputs for item in _listed(arguments.pop(name, None))]
+    operands = [_operand(g, given, values) for given in inputs]
+    attributes = {name: _attribute(given) for name, given in arguments.items() if name != "outputs"}
+    while operands and operands[-1] is None:
+        operands.pop()
+    g.opsets[node.op.domain] = _VERSIONS.get(node.op.domain, 1)
+    kinds = list(known) if node.outputs > 1 and known is not None else [known]
+    dtypes = [_dtype(node, place, *kinds[place : place + 1]) for place in range(node.outputs)]
+    made = g.place(node.op.onnx_name, operands, dtypes, node.op.domain, **attributes)
+    return made[0] if node.outputs == 1 else made
+
+
+_VERSIONS = {operators.ML: 5, operators.TRAINING: 1}
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, tuple) else [given]
+
+
+def _dtype(node: OnnxNode, place: int, known: Any = None) -> np.dtype:
+    """Of an output: what the standard says, and the trace's where it leaves a choice."""
+    found = None if known is None else np.dtype(known.dtype)
+    try:
+        schema = onnx.defs.get_schema(node.op.onnx_name, _VERSIONS.get(node.op.domain, 1), node.op.domain)
+    except onnx.defs.SchemaError:
+        return found or np.dtype(np.float32)
+    text = schema.outputs[min(place, len(schema.outputs) - 1)].type_str
+    texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text), [text])
+    dtypes = [dtype_of_text(t) for t in texts if t.startswith("tensor(")]
+    if found in dtypes:
+        return found
+    integers = found is not None and found.kind in "iu"
+    wanted = np.dtype(np.int64) if integers or "classlabels_int64s" in node.arguments else np.dtype(object)
+    return next((dtype for dtype in (wanted, *dtypes) if dtype in dtypes), np.dtype(np.float32))
 
 
 def _operand(g: Builder, given: Any, values: Mapping[Node, Any]) -> Value | None:

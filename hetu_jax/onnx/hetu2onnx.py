@@ -15,6 +15,7 @@ from ..executor import Executor
 from ..graph import Feed, Node, Placeholder, Variable, toposort
 from . import export_imported, export_jaxpr, exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
+from .export_graphs import GraphWriter, can_export, has_graphs
 from .files import MAX_BYTES, save
 from .inputs import Inputs, own_name
 from .nodes import FamiliarNode, OnnxNode
@@ -107,6 +108,7 @@ class _Walk:
         self.values: dict[Node, Any] = {}
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
+        self.inner = GraphWriter(g, self.values, self.shapes, symbols, self.visit)
         self._kept: set[str] = set()
         self._results: set[Node] = set()
 
@@ -172,6 +174,10 @@ class _Walk:
         self.g.result = getattr(self.shapes.get(node), "shape", None)
         call_of_onnx, function = export_imported.onnx_call(node), exporter_of(node.op)
         try:
+            if call_of_onnx is not None and has_graphs(call_of_onnx) and can_export(call_of_onnx):
+                return self.inner.export(call_of_onnx)
+            if call_of_onnx is not None and call_of_onnx.op.domain:
+                return export_imported.export_of_domain(self.g, call_of_onnx, self.values, self.shapes.get(node))
             if call_of_onnx is not None and export_imported.can_return(call_of_onnx, self.g.opset):
                 return export_imported.export(self.g, call_of_onnx, self.values)
             if function is None:
@@ -274,13 +280,18 @@ def _model(walk: _Walk, doc: str, initializers: Sequence[Value]) -> onnx.ModelPr
     tensors = [numpy_helper.from_array(np.asarray(value.array), value.name) for value in initializers]
     inputs, outputs = (list(map(_info, values)) for values in (walk.inputs, walk.outputs))
     graph = helper.make_graph(walk.g.nodes, "hetu_jax", inputs, outputs, tensors, doc_string=doc)
-    operators = [helper.make_opsetid("", walk.g.opset)]
-    version = helper.find_min_ir_version_for(operators)
+    operators = [helper.make_opsetid(domain, version) for domain, version in walk.g.opsets.items()]
+    version = helper.find_min_ir_version_for(operators, ignore_unknown=True)
     return helper.make_model(graph, opset_imports=operators, ir_version=version, producer_name="hetu_jax")
 
 
 def _find_shapes(walk: _Walk, shapes: Inputs) -> None:
-    """Asks ONNX for the shapes of outputs that the trace did not find.  Raises OnnxExportError where it knows none."""
+    """Asks ONNX for the shapes of outputs that the trace did not find.
+
+    Raises OnnxExportError where it knows none, and no imported model declared any.
+    """
+    for node, value in zip(shapes.outputs, walk.outputs, strict=True):
+        value.shape = value.shape if value.shape is not None else getattr(node, "declared", None)
     unknown = {value.name: value for value in walk.outputs if value.shape is None}
     if not unknown:
         return

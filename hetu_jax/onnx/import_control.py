@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..errors import HostValueError
+from ..errors import HostValueError, OpError
 from .arrays import axis_of, device, host, ints, number, xp
 from .operators import operator
 
@@ -42,6 +42,8 @@ def If(cond, *, then_branch, else_branch):
         return tuple(lax.cond(cond.reshape(()), *(lambda b=b: _on_device(b()) for b in (then_branch, else_branch))))
     except TypeError:
         raise HostValueError("its condition, as the branches give different shapes") from None
+    except OpError as error:  # of a branch that need not be taken
+        raise HostValueError(f"its condition, as a branch does not fit: {str(error).splitlines()[0]}") from None
 
 
 def _turns(body, limit, cond, state):

@@ -13,7 +13,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 
 from ..errors import OnnxImportError
 from ..gradients import gradients, item_op
-from ..graph import Node, Variable
+from ..graph import Feed, Node, Variable
 from . import checks, operators
 from . import import_familiar as familiar
 from .arrays import KNOWN_SIZE, device, dtype_of, is_text, small
@@ -93,8 +93,14 @@ class Importer:
             self.scope.types[info.name] = info.type.tensor_type.elem_type or None
             self.inputs.append(node)
         self._nodes(graph.node, self.scope, self.opsets, {})
-        self.outputs = [self._as_node(self._read(self.scope, info.name), info.name) for info in graph.output]
+        self.outputs = [self._output(info) for info in graph.output]
         return self
+
+    def _output(self, info: onnx.ValueInfoProto) -> Node:
+        node = self._as_node(self._read(self.scope, info.name), info.name)
+        if info.type.HasField("tensor_type") and not isinstance(node, Feed):
+            node.declared = _dims(info.type.tensor_type)  # for the export, which may not find it
+        return node
 
     def _read(self, scope: Scope, name: str) -> Any:
         try:
@@ -207,7 +213,8 @@ class Importer:
         if known is not None:
             return known
         made = OnnxNode(operator, arguments, name=name, outputs=count, label=node.name)
-        made = self._own(familiar.translated(made, in_graph=not self.inner) or made)
+        translated = familiar.translated(made, in_graph=not self.inner)
+        made = self._own(made if translated is None else translated)
         if count == 1:
             return [made]
         return [self._own(item_op(made, i, name=name or None)) for i, name in enumerate(node.output[:count])]
@@ -345,7 +352,14 @@ def _version(opsets: Mapping[str, int], domain: str) -> int:
 def _dims(tensor: onnx.TypeProto.Tensor) -> tuple[int | str | None, ...] | None:
     if not tensor.HasField("shape"):
         return None
-    return tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim)
+    return tuple(_dim(dim) for dim in tensor.shape.dim)
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    """A length, a name, or None; some exporters write -1 or a question mark for an open one."""
+    if dim.HasField("dim_value"):
+        return dim.dim_value if dim.dim_value >= 0 else None
+    return None if dim.dim_param.startswith("?") else dim.dim_param or None
 
 
 def _element(kind: onnx.TypeProto) -> tuple[np.dtype, None, bool]:

@@ -18,11 +18,20 @@ _BROADCASTING = frozenset(
 
 def simplify(g: Builder, outputs: Set[str]) -> None:
     """Rewrites the nodes of `g` in place; the values of `outputs` stay the same."""
+    outputs = outputs | {name for node in g.nodes for name in read_inside(node)}
     bypass_expand(g)
     drop_unread(g, outputs)
     fold_reshape(g, outputs)
     drop_unread(g, outputs)
     fuse_bias(g, outputs)
+
+
+def read_inside(node: onnx.NodeProto) -> Iterator[str]:
+    """The names that the graphs inside a node read, from outside or from each other."""
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from inner.input
+            yield from read_inside(inner)
 
 
 def _producers(g: Builder) -> dict[str, onnx.NodeProto]:

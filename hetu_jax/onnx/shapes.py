@@ -104,8 +104,16 @@ def infer(
     return {
         node: jax.tree.map(lambda a, b: _merge(a, b, symbols), first[node], second[node])
         for node in first
-        if node in second
+        if node in second and _same_ranks(node, first[node], second[node], failures)
     }
+
+
+def _same_ranks(node: Node, first: Any, second: Any, failures: list[OpError] | None) -> bool:
+    """Whether a node has as many axes in both trials.  Raises Fixed where it has not, and `failures` is not given."""
+    ranks = [[len(part.shape) for part in jax.tree.leaves(trial)] for trial in (first, second)]
+    if ranks[0] != ranks[1] and failures is None:
+        raise Fixed(OpError(f"{node.describe()} has another number of axes for other lengths"))
+    return ranks[0] == ranks[1]
 
 
 def _merge(a: Any, b: Any, symbols: Symbols) -> Known:
