@@ -181,14 +181,14 @@ class Group:
             warnings.warn(
                 f"group {self.name!r} shuffles some of its dataloaders, but not {names}: samples and labels "
                 "will not match; give all of them the same shuffle=",
-                stacklevel=4,
+                stacklevel=5,
             )
         counts = {node.name: node.batch_num(self.loader) for node in self.dataloader_nodes}
         if len(set(counts.values())) > 1:
             warnings.warn(
                 f"the dataloaders of group {self.name!r} differ in their number of batches, {counts}: samples and "
                 "labels will not match after the shortest has ended; give all as many samples and one batch_size",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _check_training(self) -> None:
@@ -198,7 +198,7 @@ class Group:
             warnings.warn(
                 f"group {self.name!r} trains nothing: {node.describe()} is in no Executor; call minimize first, "
                 f"and list its node, as in Executor({{{self.name!r}: [loss, train]}})",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _build(self, training: bool, statics: tuple[Any, ...]) -> Step:
