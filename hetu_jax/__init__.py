@@ -22,6 +22,7 @@ from . import optimizer as optim
 from .cluster import DistConfig
 from .context import DeviceGroup, context, get_current_context
 from .dataloader import Dataloader, GNNDataLoaderOp, dataloader_op
+from .draw import draw
 from .gpu_ops import *  # noqa: F403, the ops are the API
 from .install import install
 from .ndarray import (
@@ -37,6 +38,7 @@ from .ndarray import (
     sparse_array,
 )
 from .profiler import HetuProfiler, HetuSimulator, NCCLProfiler
+from .scope import name_scope
 from .tokenizers import BertTokenizer
 
 __version__ = "0.1.0"

@@ -19,6 +19,7 @@ from .config import HetuConfig
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError, suggest
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site
 from .ndarray import NDArray, as_numpy
+from .reports import Reports
 from .trace import Env, Run, evaluate, missing_value
 from .update import UNLISTED
 
@@ -298,7 +299,7 @@ def _nodes(nodes: Any, name: str) -> list[Node]:
     return found
 
 
-class Executor:
+class Executor(Reports):
     """Runs a graph: each named group of nodes is one compiled step.
 
     eval_node_dict: a list of nodes, which makes the group 'default', or a dict from group names to lists; lists may

@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import GraphError, suggest
 from .ndarray import ND_Sparse_Array, NDArray, as_value
+from .scope import current_scope
 from .storage import storage_dtype, stored
 from .valueless import Valueless
 
@@ -158,7 +159,7 @@ class Node(Valueless):
         self.op, self.writes, self.ctx = op, writes, ctx
         self.id, self.site = next(_ids), user_site()
         self.name = name or f"{self.op_type}{self.id}"
-        self.raw_ctx = current_group(ctx)
+        self.raw_ctx, self.scope = current_group(ctx), current_scope()
         self._names = tuple(arguments)
         leaves, self._structure = jax.tree.flatten(list(arguments.values()), is_leaf=_is_constant)
         self._leaves = [as_value(leaf) if isinstance(leaf, NDArray) else leaf for leaf in leaves]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ..graph import Feed, Node, Variable, flatten, toposort
+from ..draw import draw as drawn
 
-WIDTH, HEIGHT, GAP_X, GAP_Y = 180, 44, 24, 36  # of a box, and between boxes
-
-_COLOURS = {"parameter": "#cfe8cf", "constant": "#e6e6e6", "feed": "#cfe0f5", "op": "#ffffff"}
 _server: ThreadingHTTPServer | None = None
 
 
@@ -52,52 +48,16 @@ def close() -> None:
 
 
 def draw(executor: Any) -> str:
-    """The page: an HTML document with an SVG picture, inputs above what is made of them.
+    """The page: an HTML document with an SVG picture of every group.
 
     executor: an Executor, or a list of nodes.
     """
-    groups = getattr(executor, "eval_node_dict", {"": executor})
-    nodes = toposort([node for node in flatten(groups.values()) if isinstance(node, Node)])
-    places, width, height = _places(nodes)
-    lines = [_line(places[below], places[node]) for node in nodes for below in dict.fromkeys(node.inputs)]
-    boxes = [_box(node, *places[node]) for node in nodes]
+    names = list(getattr(executor, "subexecutor", [None]))
+    pictures = [drawn(executor, name).svg() for name in names]
+    titles = ["" if name is None else f"<h2>{html.escape(name)}</h2>" for name in names]
+    parts = "\n".join(title + picture for title, picture in zip(titles, pictures, strict=True))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Graph</title></head>\n'
-        '<body style="font: 12px sans-serif">\n'
-        f"<p>{len(nodes)} nodes; green parameters, grey constants, blue feeds. Point at a box for its place.</p>\n"
-        f'<svg width="{width}" height="{height}" xmlns="http://www.w3.org/2000/svg">\n'
-        + "\n".join([*lines, *boxes])
-        + "\n</svg></body></html>\n"
-    )
-
-
-def _places(nodes: Sequence[Node]) -> tuple[dict[Node, tuple[int, int]], int, int]:
-    """The corner of each box, and the size of the picture: a row below the lowest input's, columns as they come."""
-    rows: dict[Node, int] = {}
-    used: dict[int, int] = {}
-    places = {}
-    for node in nodes:
-        row = rows[node] = 1 + max((rows[below] for below in node.inputs), default=-1)
-        column = used.get(row, 0)
-        used[row] = column + 1
-        places[node] = (GAP_X + column * (WIDTH + GAP_X), GAP_Y + row * (HEIGHT + GAP_Y))
-    columns = max(used.values(), default=0)
-    return places, GAP_X + columns * (WIDTH + GAP_X), GAP_Y + len(used) * (HEIGHT + GAP_Y)
-
-
-def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x1, y1, x2, y2 = start[0] + WIDTH // 2, start[1] + HEIGHT, end[0] + WIDTH // 2, end[1]
-    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#888"/>'
-
-
-def _box(node: Node, x: int, y: int) -> str:
-    kind = "feed" if isinstance(node, Feed) else "op"
-    if isinstance(node, Variable):
-        kind = "parameter" if node.trainable else "constant"
-    shape = "" if node.shape is None else f"{node.dtype}{list(node.shape)}"
-    title, name, below = (html.escape(str(part)) for part in (node.describe(), node.name[:26], shape[:28]))
-    return (
-        f'<g><title>{title}</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
-        f'fill="{_COLOURS[kind]}" stroke="#555"/><text x="{x + 8}" y="{y + 18}">{name}</text>'
-        f'<text x="{x + 8}" y="{y + 34}" fill="#555">{below}</text></g>'
+        '<body style="font: 12px sans-serif">\n<p>Point at a box for its place in the script.</p>\n'
+        f"{parts}\n</body></html>\n"
     )

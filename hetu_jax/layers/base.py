@@ -11,6 +11,7 @@ from ..gradients import gradients
 from ..graph import Node
 from ..initializers import BaseInit, GenXavierUniform, GenZeros
 from ..ops.elementwise import gelu_op, relu_op, sigmoid_op, tanh_op
+from ..scope import scoped
 
 XAVIER_UNIFORM = GenXavierUniform()
 ZEROS = GenZeros()
@@ -19,6 +20,11 @@ ACTIVATIONS = {"relu": relu_op, "gelu": gelu_op, "sigmoid": sigmoid_op, "tanh": 
 
 class BaseLayer:
     """A function from nodes to nodes that may own Variables; a subclass defines `__call__`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in vars(cls):
+            cls.__call__ = scoped(cls.__call__)
 
     def __call__(self, *nodes: Any) -> Any:
         raise GraphError(f"{type(self).__name__} does not say what it computes: define __call__(self, x)")
