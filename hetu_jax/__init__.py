@@ -12,6 +12,7 @@ from . import (
     lr_scheduler,
     ndarray,
     optimizer,
+    parallel,
     random,
     stream,
 )
@@ -42,6 +43,8 @@ from .scope import name_scope
 from .tokenizers import BertTokenizer
 
 __version__ = "0.1.0"
+
+parallel.offer_host_devices()
 
 
 def __getattr__(name: str) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 
-from . import random
+from . import parallel, random
 from .context import DeviceGroup, get_current_context
 from .errors import GraphError, suggest
-from .graph import Feed, Node, Variable
+from .graph import Node, Variable
 from .ndarray import DLContext, NDArray, cpu, gpu, is_gpu_ctx
 from .stream import create_stream_handle
 
@@ -118,6 +118,7 @@ class HetuConfig:
         group = DeviceGroup(ctx) if ctx is not None else get_current_context()
         self._explicit = group is not None
         self.context: Any = _first_device(group)
+        self.mesh: jax.sharding.Mesh | None = None
         if seed is not None:
             random.set_seed_status(seed)
         self.seed = random.get_seed()
@@ -134,14 +135,21 @@ class HetuConfig:
         self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = stream
 
     def place(self, leaf: Node) -> None:
-        """Moves a Variable, or what a feed keeps, to the device that the Executor was given, if any."""
-        if not self._explicit:
-            return
-        device, default = self.context.jax_device, jax.local_devices()[0]
-        if isinstance(leaf, Feed) and device != default:
-            leaf.place(device)
-        elif isinstance(leaf, Variable) and jax.tree.leaves(leaf.value)[0].devices() != {device}:
-            leaf.value = jax.device_put(leaf.value, device)
+        """Moves a Variable, or what a feed keeps, to the mesh of the Executor, or to the device that it was given."""
+        if isinstance(leaf, Variable):
+            self._place_variable(leaf)
+        elif self.mesh is not None:
+            leaf.place(self.mesh)
+        elif self._explicit and self.context.jax_device != jax.local_devices()[0]:
+            leaf.place(self.context.jax_device)
+
+    def _place_variable(self, leaf: Variable) -> None:
+        held = jax.tree.leaves(leaf.value)[0]
+        if self.mesh is not None:
+            if not parallel.on_mesh(held, self.mesh):
+                leaf.value = jax.device_put(leaf.value, parallel.replicated(self.mesh))
+        elif self._explicit and held.sharding.num_devices == 1 and held.devices() != {self.context.jax_device}:
+            leaf.value = jax.device_put(leaf.value, self.context.jax_device)
 
 
 def _first_device(group: DeviceGroup | None) -> DLContext:

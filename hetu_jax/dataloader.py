@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from . import parallel
 from .errors import GraphError
 from .graph import Feed, storage_dtype, stored
 from .ndarray import DLContext, NDArray, as_value, cpu
@@ -59,7 +60,7 @@ class Dataloader:
         self.dtype = self.raw_data.dtype
         self.dp_rank, self.dp_nrank = 0, 1
         self._parts: dict[int, tuple[int, int]] = {}
-        self._device: jax.Device | None = None
+        self._device: jax.Device | jax.sharding.Mesh | None = None
         self.init_states()
 
     def init_states(self, rank: int | None = None, nrank: int | None = None) -> None:
@@ -137,9 +138,9 @@ class Dataloader:
             raise ValueError(f"Dataloader {self.name!r} has batches 0 to {self.batch_num - 1}, not {index}")
         self.batch_index = int(index)
 
-    def place(self, device: jax.Device | None) -> None:
-        """Sets the device that batches go to; None is JAX's default one."""
-        self._device, self._all, self._ahead, self._struct = device, None, None, None
+    def place(self, where: jax.Device | jax.sharding.Mesh | None) -> None:
+        """Sets the device that batches go to, or the mesh that each is split over; None is JAX's default device."""
+        self._device, self._all, self._ahead, self._struct = where, None, None, None
 
     def get_arr(self) -> NDArray:
         """The next batch, on the CPU; moves on."""
@@ -163,7 +164,8 @@ class Dataloader:
         if advance:
             self._move_on()
         if self._all is None and self._ahead is None:
-            self._all = None if self.batch_func else self.raw_data.on_device(self._device)
+            streamed = self.batch_func or isinstance(self._device, jax.sharding.Mesh)
+            self._all = None if streamed else self.raw_data.on_device(self._device)
             self._ahead = Ahead(self._fetch) if self._all is None else None
         if self._all is None:
             order = self._order or self._indices.order(self.epoch)
@@ -194,7 +196,7 @@ class Dataloader:
             except Exception as error:
                 error.add_note(f"in batch_func of Dataloader {self.name!r}, at batch {number}")
                 raise
-        return jax.device_put(batch, self._device)
+        return parallel.put(batch, self._device)
 
     def struct(self) -> jax.ShapeDtypeStruct:
         """Shape and dtype of the first batch; `batch_func` is tried on it."""
@@ -292,10 +294,13 @@ class DataloaderOp(Feed):
         for loader in set(self.dataloaders.values()):
             loader.set_mp_parts(cur_part, parts)
 
-    def place(self, device: jax.Device | None) -> None:
-        """Sets the device that batches go to; None is JAX's default one."""
+    def place(self, where: jax.Device | jax.sharding.Mesh | None) -> None:
+        """Sets the device that batches go to, or the mesh that each is split over; None is JAX's default device."""
         for loader in set(self.dataloaders.values()):
-            loader.place(device)
+            loader.place(where)
+
+    def struct(self, group: str) -> jax.ShapeDtypeStruct:
+        return self._loader(group).struct()
 
     @property
     def dtype(self) -> np.dtype:

@@ -6,7 +6,7 @@ import functools
 import itertools
 import logging
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import checkpoint, compilation_cache, layout, random
+from . import checkpoint, compilation_cache, costs, layout, parallel, random
 from .config import HetuConfig
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError, suggest
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site
@@ -71,6 +71,7 @@ class Group:
         self._feeds = [n for n in self.topo_order if isinstance(n, Feed)]
         self._written = tuple(dict.fromkeys(v for n in self.topo_order for v in n.writes))
         self._fetches = tuple(self.eval_node_list)
+        self._moves_seen = -1
         self._steps = self._all_steps.setdefault(self._fetches, {})
 
     @property
@@ -94,6 +95,8 @@ class Group:
     def run(self, feed_dict: Mapping[Node, Any], inference: bool | None, advance: bool) -> list[Any]:
         """One step: the fetched values, as the step returned them."""
         training = not (self.inference if inference is None else inference)
+        if self._moves_seen != parallel.moves:
+            self._consider_spreading(feed_dict, training)
         statics, arrays = [], []
         for feed in self._feeds:
             if isinstance(feed, Placeholder):
@@ -122,6 +125,44 @@ class Group:
             variable.value = value
         return values
 
+    def _consider_spreading(self, feed_dict: Mapping[Node, Any], training: bool) -> None:
+        """Spreads the Executor over a mesh where its Variables are on one already, or this step would gain."""
+        self._moves_seen, config = parallel.moves, self.executor.config
+        if config.mesh is not None:
+            return
+        mesh = parallel.mesh_under(variable.value for variable in self._variables)
+        choice = parallel.candidate(config.context.jax_device)
+        if mesh is None and choice is not None and parallel.gains(choice, *self._work(feed_dict, training)):
+            mesh = choice
+        if mesh is not None:
+            self.executor.spread(mesh)
+
+    def _work(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float]:
+        """Samples and floating-point operations of a step; zeros where they cannot be told before it runs."""
+        structs = {feed: self._struct(feed, feed_dict) for feed in self._feeds}
+        sizes = Counter(struct.shape[0] for struct in structs.values() if struct is not None and struct.shape)
+        if not sizes or None in structs.values():
+            return 0, 0
+        forward = [part for node in self._fetches for part in getattr(node, "losses", [node])]
+        try:
+            spent = costs.costs(forward, structs, training, strict=False)
+        except GraphError:
+            return 0, 0
+        return max(sizes, key=lambda size: (sizes[size], size)), sum(cost.flops for cost in spent.values()) * (
+            3 if training else 1  # the backward pass does each product twice
+        )
+
+    def _struct(self, feed: Feed, feed_dict: Mapping[Node, Any]) -> jax.ShapeDtypeStruct | None:
+        if not isinstance(feed, Placeholder):
+            return feed.struct(self.loader)
+        value = feed.convert(feed_dict[feed]) if feed in feed_dict else None
+        return jax.ShapeDtypeStruct(value.shape, value.dtype) if isinstance(value, jax.Array | np.ndarray) else None
+
+    def forget_steps(self) -> None:
+        """Drops the compiled steps; the next run makes them anew."""
+        self._all_steps.clear()
+        self._steps = self._all_steps.setdefault(self._fetches, {})
+
     def _op_by_op(self, key: Any, reason: HostValueError) -> Callable[..., Any]:
         """The step, from now on not compiled, because it asks for values; raises `reason` where it already is not."""
         step = self._steps[key]
@@ -137,6 +178,8 @@ class Group:
         except (KeyError, TypeError, IndexError):
             raise FeedError(self._feed_message(feed_dict)) from None
         value = feed.convert(value)
+        if (mesh := self.executor.config.mesh) is not None:
+            value = parallel.put(value, mesh)
         shapes, shape = self._shapes[feed], getattr(value, "shape", None)
         if shape not in shapes and shape is not None:
             shapes[shape] = None
@@ -235,8 +278,15 @@ class Group:
 
         plain = functools.partial(step, False)
         on_host = any(feed.on_host for feed in feeds)
-        call = plain if on_host else jax.jit(functools.partial(step, True), donate_argnums=0)
+        call = plain if on_host else self._compiled(functools.partial(step, True))
         return Step(call, plain, taken, Home.of(taken), kept, updated, draws, checked)
+
+    def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        mesh = self.executor.config.mesh
+        if mesh is None:
+            return jax.jit(step, donate_argnums=0)
+        whole = parallel.replicated(mesh)
+        return jax.jit(step, donate_argnums=0, out_shardings=(None, whole, whole, None))
 
     def _check_finite(self, step: Step, faults: jax.Array) -> None:
         bad = np.flatnonzero(np.asarray(faults))
@@ -360,6 +410,16 @@ class Executor(Reports):
                 variable.value = variable.initializer(own, variable.dtype)
             for node in builders:
                 node.op.on_build(node.bound, jax.random.fold_in(key, self.positions[node]))
+        for leaf in self.topo_order:
+            if isinstance(leaf, Variable | Feed):
+                self.config.place(leaf)
+
+    def spread(self, mesh: jax.sharding.Mesh) -> None:
+        """Splits the batches of all groups over a mesh from now on, and keeps the Variables on each of its devices."""
+        self.config.mesh = mesh
+        parallel.moves += 1
+        for group in self.subexecutor.values():
+            group.forget_steps()
         for leaf in self.topo_order:
             if isinstance(leaf, Variable | Feed):
                 self.config.place(leaf)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import parallel
 from .errors import GraphError, suggest
 from .ndarray import ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
@@ -393,7 +394,8 @@ class Variable(Node):
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._home.values[self._index] = value
+        held = self._home.values
+        held[self._index] = parallel.like(held[self._index], value)
 
     def become(self, value: jax.Array) -> None:
         """Replaces the value and the dtype."""
@@ -463,8 +465,12 @@ class Feed(Node):
         """The node's value inside the step, from what `pull` returned."""
         return arrays[0]
 
-    def place(self, device: jax.Device | None) -> None:
-        """Told the device of an Executor that was given one; for feeds that keep arrays there."""
+    def place(self, where: jax.Device | jax.sharding.Mesh | None) -> None:
+        """Told the device of an Executor that was given one, or its mesh; for feeds that keep arrays there."""
+
+    def struct(self, group: str) -> jax.ShapeDtypeStruct | None:
+        """Shape and dtype of what the group is fed, where that is known."""
+        return self._abstract()
 
     def batch_num(self, group: str) -> int | None:
         """The number of batches in an epoch of the group, or None where that means nothing."""

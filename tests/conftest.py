@@ -4,6 +4,7 @@ import os
 from collections import Counter
 
 os.environ.setdefault("HETU_JAX_CACHE", "0")  # tests leave nothing outside the checkout
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # for what is spread over devices, also on one core
 
 
 def pytest_terminal_summary(terminalreporter):

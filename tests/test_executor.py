@@ -397,7 +397,7 @@ print(value.ctx, w.tensor_value.ctx, executor.ctx, executor.compile_count)
 
 
 def test_an_executor_runs_on_the_device_it_was_given():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", EIGHT_DEVICES], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["cpu(3)", "cpu(3)", "cpu(3)", "1"], done.stderr
 

@@ -1,0 +1,100 @@
+"""Steps spread over devices: the batch is split over a mesh, every device has the Variables, XLA adds up the gradients.
+
+On a CPU the devices are the cores: XLA runs a convolution on one core, and half a batch on each of two is faster.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+SWITCH = "HETU_JAX_SPREAD"  # 0: never; 1: whenever the batch divides; by default, large steps on CPUs
+MOST_HOST_DEVICES = 8
+WORTH_SPREADING = 2e8  # floating-point operations of a step from which it gains
+AXIS = "batch"
+
+moves = 0  # how often the Variables of a graph moved to a mesh; Executors that share them look again
+
+
+def offer_host_devices() -> None:
+    """Asks JAX for one CPU device a core, unless somebody said how many or JAX has started already."""
+    said = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if os.environ.get(SWITCH) == "0" or said or jax.config.jax_num_cpu_devices != -1:
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", min(_cores(), MOST_HOST_DEVICES))
+    except RuntimeError:  # JAX has started
+        return
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def mesh_of(devices: tuple[jax.Device, ...]) -> Mesh:
+    """The mesh over which a batch is split among `devices`."""
+    return Mesh(np.array(devices), (AXIS,))
+
+
+def candidate(device: jax.Device) -> Mesh | None:
+    """The mesh that a step on `device` may be spread over without being told to: all CPU devices, or None."""
+    wanted = os.environ.get(SWITCH, "auto")
+    if wanted == "0" or (device.platform != "cpu" and wanted != "1"):
+        return None
+    devices = tuple(jax.local_devices(backend=device.platform))
+    return mesh_of(devices) if len(devices) > 1 and device == devices[0] else None
+
+
+def gains(mesh: Mesh, batch: int, operations: float) -> bool:
+    """Whether spreading pays: the batch divides, and there is enough to do.
+
+    batch: samples in a step.  operations: floating-point operations of the step.
+    """
+    enough = operations >= WORTH_SPREADING or os.environ.get(SWITCH) == "1"
+    return batch >= mesh.size and batch % mesh.size == 0 and enough
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """All of an array on every device of the mesh."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def put(value: Any, where: jax.Device | Mesh | None) -> Any:
+    """A value on a device; on a mesh, split along axis 0 where that divides, else whole on every device."""
+    if not isinstance(where, Mesh):
+        return jax.device_put(value, where)
+    return jax.tree.map(lambda part: jax.device_put(part, _split(part.shape, where)), value)
+
+
+def _split(shape: Sequence[int], mesh: Mesh) -> NamedSharding:
+    divides = len(shape) > 0 and shape[0] > 0 and shape[0] % mesh.size == 0
+    return NamedSharding(mesh, PartitionSpec(AXIS) if divides else PartitionSpec())
+
+
+def on_mesh(array: jax.Array, mesh: Mesh) -> bool:
+    """Whether an array is on the devices of a mesh."""
+    return isinstance(array.sharding, NamedSharding) and array.sharding.mesh == mesh
+
+
+def mesh_under(values: Iterable[Any]) -> Mesh | None:
+    """The mesh that one of some values is on, or None."""
+    for value in values:
+        for part in jax.tree.leaves(value):
+            if isinstance(part, jax.Array) and isinstance(part.sharding, NamedSharding) and part.sharding.mesh.size > 1:
+                return part.sharding.mesh
+    return None
+
+
+def like(old: Any, new: Any) -> Any:
+    """`new`, spread as `old` is."""
+    both = isinstance(old, jax.Array) and isinstance(new, jax.Array)
+    if both and old.sharding.num_devices > 1 and new.sharding.num_devices == 1 and old.shape == new.shape:
+        return jax.device_put(new, old.sharding)
+    return new
