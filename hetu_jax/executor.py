@@ -2,351 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import logging
-import warnings
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from . import checkpoint, compilation_cache, costs, layout, parallel, random
+from . import checkpoint, compilation_cache, parallel, random
 from .config import HetuConfig
-from .errors import FeedError, GraphError, HostValueError, NonFiniteError, suggest
-from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site
+from .errors import GraphError, suggest
+from .graph import Feed, Node, Placeholder, Variable, toposort, user_site
+from .group import Group, listed_nodes
 from .ndarray import NDArray, as_numpy
 from .reports import Reports
-from .trace import Env, Run, evaluate, missing_value
 from .update import UNLISTED
-
-log = logging.getLogger("hetu_jax")
-
-SHAPES_BEFORE_NOTICE = 4
-
-
-class Step(NamedTuple):
-    """One compiled step and what it takes and gives; `plain` is the same, op by op.
-
-    It replaces the values of `taken`, which live in `home` in this order, and may update others.
-    """
-
-    call: Callable[..., Any]
-    plain: Callable[..., Any]
-    taken: tuple[Variable, ...]
-    home: Home
-    kept: tuple[Variable, ...]
-    updated: list[Variable]
-    draws: bool
-    checked: list[Node]
-
-
-class Group:
-    """One named list of nodes of an Executor, evaluated together.
-
-    executor: the owner.  name: its key; dataloaders are asked for the data of `loader`, which is the same unless given.
-    """
-
-    def __init__(self, executor: Executor, name: str, nodes: Sequence[Node], loader: str):
-        self.executor, self.name, self.loader = executor, name, loader
-        self._all_steps: dict[tuple[Node, ...], dict[Any, Step]] = {}
-        self._shapes: defaultdict[Placeholder, dict[tuple[int, ...], None]] = defaultdict(dict)
-        self.retarget(nodes)
-
-    def retarget(self, nodes: Sequence[Node]) -> None:
-        """Makes `nodes` what the group evaluates from now on."""
-        self.eval_node_list = _nodes(nodes, self.name)
-        self.topo_order = toposort(self.eval_node_list)
-        self.inference = not any(node.trains for node in self.topo_order)
-        self.param_nodes = [n for n in self.topo_order if isinstance(n, Variable) and n.trainable]
-        self.need_feed_nodes = [n for n in self.topo_order if isinstance(n, Placeholder)]
-        self.dataloader_nodes = [
-            n for n in self.topo_order if isinstance(n, Feed) and n.batch_num(self.loader) is not None
-        ]
-        self.computing_nodes = [n for n in self.topo_order if not isinstance(n, Variable | Feed)]
-        self._variables = [n for n in self.topo_order if isinstance(n, Variable)]
-        self._feeds = [n for n in self.topo_order if isinstance(n, Feed)]
-        self._written = tuple(dict.fromkeys(v for n in self.topo_order for v in n.writes))
-        self._fetches = tuple(self.eval_node_list)
-        self._moves_seen = -1
-        self._steps = self._all_steps.setdefault(self._fetches, {})
-
-    @property
-    def batch_num(self) -> int | None:
-        """Batches in an epoch, or None without dataloaders.  Raises GraphError where dataloaders disagree."""
-        counts = {node.name: node.batch_num(self.loader) for node in self.dataloader_nodes}
-        if len(set(counts.values())) > 1:
-            raise GraphError(f"the dataloaders of group {self.name!r} disagree on the number of batches: {counts}")
-        return next(iter(counts.values()), None)
-
-    @property
-    def node_to_shape_map(self) -> dict[Node, tuple[int, ...] | None]:
-        """The shape of every node, as far as it is known."""
-        return {node: node.shape for node in self.topo_order}
-
-    def set_dataloader_batch_index(self, index: int) -> None:
-        """Moves the group's dataloaders to batch `index`."""
-        for node in self.dataloader_nodes:
-            node.set_batch_index(self.loader, index)
-
-    def run(self, feed_dict: Mapping[Node, Any], inference: bool | None, advance: bool) -> list[Any]:
-        """One step: the fetched values, as the step returned them."""
-        training = not (self.inference if inference is None else inference)
-        if self._moves_seen != parallel.moves:
-            self._consider_spreading(feed_dict, training)
-        statics, arrays = [], []
-        for feed in self._feeds:
-            if isinstance(feed, Placeholder):
-                static, fed = None, (self._fed(feed, feed_dict),)
-            else:
-                static, fed = feed.pull(self.loader, advance)
-            statics.append(static)
-            arrays.append(fed)
-        if len(feed_dict) != len(self.need_feed_nodes):
-            raise FeedError(self._feed_message(feed_dict))
-        key = (training, *statics)
-        step = self._steps.get(key)
-        if step is None:
-            step = self._steps[key] = self._build(training, tuple(statics))
-        draw = (random.base_key(), random.next_seqnum()) if step.draws else None
-        if not step.home.whole:  # another step took some of the Variables in
-            step = self._steps[key] = step._replace(home=Home.of(step.taken))
-        arguments = step.home.values, [v._home.values[v._index] for v in step.kept], arrays, draw
-        try:
-            values, step.home.values[:], updates, faults = step.call(*arguments)
-        except HostValueError as reason:
-            values, step.home.values[:], updates, faults = self._op_by_op(key, reason)(*arguments)
-        if faults is not None:
-            self._check_finite(step, faults)
-        for variable, value in zip(step.updated, updates, strict=True):
-            variable.value = value
-        return values
-
-    def _consider_spreading(self, feed_dict: Mapping[Node, Any], training: bool) -> None:
-        """Spreads the Executor over a mesh where its Variables are on one already, or this step would gain."""
-        self._moves_seen, config = parallel.moves, self.executor.config
-        if config.mesh is not None:
-            return
-        mesh = parallel.mesh_under(variable.value for variable in self._variables)
-        choice = parallel.candidate(config.context.jax_device)
-        if mesh is None and choice is not None and parallel.gains(choice, *self._work(feed_dict, training)):
-            mesh = choice
-        if mesh is not None:
-            self.executor.spread(mesh)
-
-    def _work(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float]:
-        """Samples and floating-point operations of a step; zeros where they cannot be told before it runs."""
-        structs = {feed: self._struct(feed, feed_dict) for feed in self._feeds}
-        sizes = Counter(struct.shape[0] for struct in structs.values() if struct is not None and struct.shape)
-        if not sizes or None in structs.values():
-            return 0, 0
-        forward = [part for node in self._fetches for part in getattr(node, "losses", [node])]
-        try:
-            spent = costs.costs(forward, structs, training, strict=False)
-        except GraphError:
-            return 0, 0
-        return max(sizes, key=lambda size: (sizes[size], size)), sum(cost.flops for cost in spent.values()) * (
-            3 if training else 1  # the backward pass does each product twice
-        )
-
-    def _struct(self, feed: Feed, feed_dict: Mapping[Node, Any]) -> jax.ShapeDtypeStruct | None:
-        if not isinstance(feed, Placeholder):
-            return feed.struct(self.loader)
-        value = feed.convert(feed_dict[feed]) if feed in feed_dict else None
-        return jax.ShapeDtypeStruct(value.shape, value.dtype) if isinstance(value, jax.Array | np.ndarray) else None
-
-    def forget_steps(self) -> None:
-        """Drops the compiled steps; the next run makes them anew."""
-        self._all_steps.clear()
-        self._steps = self._all_steps.setdefault(self._fetches, {})
-
-    def _op_by_op(self, key: Any, reason: HostValueError) -> Callable[..., Any]:
-        """The step, from now on not compiled, because it asks for values; raises `reason` where it already is not."""
-        step = self._steps[key]
-        if step.call is step.plain:
-            raise reason
-        log.warning("group %r runs op by op, without compiling its step: %s", self.name, reason)
-        self._steps[key] = step._replace(call=step.plain)
-        return step.plain
-
-    def _fed(self, feed: Placeholder, feed_dict: Mapping[Node, Any]) -> Any:
-        try:
-            value = feed_dict[feed]
-        except (KeyError, TypeError, IndexError):
-            raise FeedError(self._feed_message(feed_dict)) from None
-        value = feed.convert(value)
-        if (mesh := self.executor.config.mesh) is not None:
-            value = parallel.put(value, mesh)
-        shapes, shape = self._shapes[feed], getattr(value, "shape", None)
-        if shape not in shapes and shape is not None:
-            shapes[shape] = None
-            self._notice_shape(feed, shapes)
-        return value
-
-    def _notice_shape(self, feed: Placeholder, shapes: dict[tuple[int, ...], None]) -> None:
-        self.executor.config.seen_shapes[feed] = next(reversed(shapes))
-        if len(shapes) == SHAPES_BEFORE_NOTICE:
-            log.warning(
-                "%s has been fed %d shapes (%s), and each new one compiles the step again: "
-                "pad the batches to one shape, or leave the short last one out",
-                feed.describe(),
-                len(shapes),
-                ", ".join(map(str, shapes)),
-            )
-
-    def _feed_message(self, feed_dict: Mapping[Node, Any]) -> str:
-        if not isinstance(feed_dict, Mapping):
-            kind = type(feed_dict).__name__
-            return f"feed_dict must be a dict from placeholders to arrays, not a {kind} (at {user_site()})"
-        wanted = set(self.need_feed_nodes)
-        problems = [missing_value(node) for node in self.need_feed_nodes if node not in feed_dict]
-        for node in feed_dict:
-            if not isinstance(node, Node):
-                problems.append(f"{node!r} is no node: the keys of feed_dict are placeholders, not names")
-            elif isinstance(node, Variable):
-                problems.append(
-                    f"{node.describe()} has a value, so it cannot be fed: set {node.name}.tensor_value = array, "
-                    "or make it without a value"
-                )
-            elif not isinstance(node, Placeholder):
-                problems.append(f"{node.describe()} cannot be fed, only a Variable without a value can: leave it out")
-            elif node not in wanted:
-                problems.append(f"{node.describe()} is no part of group {self.name!r}: leave it out of feed_dict")
-        return "; ".join(problems)
-
-    def _check_order(self) -> None:
-        """Warns where some dataloaders shuffle and others do not: their rows would not belong together."""
-        shuffled = {node.name: node.shuffled(self.loader) for node in self.dataloader_nodes}
-        if len(set(shuffled.values())) > 1:
-            names = ", ".join(name for name, value in shuffled.items() if not value)
-            warnings.warn(
-                f"group {self.name!r} shuffles some of its dataloaders, but not {names}: samples and labels "
-                "will not match; give all of them the same shuffle=",
-                stacklevel=5,
-            )
-        counts = {node.name: node.batch_num(self.loader) for node in self.dataloader_nodes}
-        if len(set(counts.values())) > 1:
-            warnings.warn(
-                f"the dataloaders of group {self.name!r} differ in their number of batches, {counts}: samples and "
-                "labels will not match after the shortest has ended; give all as many samples and one batch_size",
-                stacklevel=5,
-            )
-
-    def _check_training(self) -> None:
-        """Warns where an optimizer minimises what the group computes, and no Executor was given its node."""
-        for node in [node for node in UNLISTED if not set(node.losses).isdisjoint(self.topo_order)]:
-            UNLISTED.discard(node)
-            warnings.warn(
-                f"group {self.name!r} trains nothing: {node.describe()} is in no Executor; call minimize first, "
-                f"and list its node, as in Executor({{{self.name!r}: [loss, train]}})",
-                stacklevel=5,
-            )
-
-    def _build(self, training: bool, statics: tuple[Any, ...]) -> Step:
-        self._check_order()
-        if self.inference:
-            self._check_training()
-        checked: list[Node] = []
-        updated: list[Variable] = []
-        detect_nan = self.executor.config.detect_nan
-        taken = self._written if training and not detect_nan else ()
-        takes = frozenset(taken)
-        kept = tuple(variable for variable in self._variables if variable not in takes)
-        fetches, feeds = self._fetches, self._feeds
-        draws = any(node.draws for node in self.topo_order)
-        positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
-
-        def step(compiled, taken_values, kept_values, arrays, draw):
-            env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
-            for feed, static, fed in zip(feeds, statics, arrays, strict=True):
-                env[feed] = feed.read(static, fed)
-            leaves = dict(env)
-            run = Run(training, random.step_key(*draw) if draws else None, positions, channels_last)
-            # Updates first: they evaluate the forward pass under jax.vjp, and the other fetches then share it.
-            evaluate(sorted(fetches, key=lambda node: not node.trains), env, run)
-            renewed = [run.updates[v] if v in run.updates else jnp.copy(leaves[v]) for v in taken]
-            others = {v: x for v, x in run.updates.items() if v not in takes and x is not leaves[v]}
-            updated[:] = others
-            held = {id(x) for x in [*leaves.values(), *renewed, *others.values()]}
-            values = [_own(run.updates.get(node, layout.plain(env[node])), held) for node in fetches]
-            if compiled and any(map(_is_text, jax.tree.leaves(values))):
-                raise HostValueError("it gives strings")
-            return values, renewed, list(others.values()), _nan_flags(env, checked) if detect_nan else None
-
-        plain = functools.partial(step, False)
-        on_host = any(feed.on_host for feed in feeds)
-        call = plain if on_host else self._compiled(functools.partial(step, True))
-        return Step(call, plain, taken, Home.of(taken), kept, updated, draws, checked)
-
-    def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        mesh = self.executor.config.mesh
-        if mesh is None:
-            return jax.jit(step, donate_argnums=0)
-        whole = parallel.replicated(mesh)
-        return jax.jit(step, donate_argnums=0, out_shardings=(None, whole, whole, None))
-
-    def _check_finite(self, step: Step, faults: jax.Array) -> None:
-        bad = np.flatnonzero(np.asarray(faults))
-        if bad.size:
-            node = step.checked[bad[0]]
-            inputs = ", ".join(repr(below.name) for below in node.needs) or "nothing"
-            raise NonFiniteError(
-                f"{node.describe()} is the first to make NaN in this run of group {self.name!r}; "
-                f"its inputs ({inputs}) had none.  The step's updates were not applied"
-            )
-
-    @property
-    def compile_count(self) -> int:
-        """How many times a step of this group was compiled."""
-        steps = [step for by_key in self._all_steps.values() for step in by_key.values()]
-        return sum(step.call._cache_size() for step in steps if step.call is not step.plain)
-
-    def __repr__(self) -> str:
-        kind = "inference" if self.inference else "training"
-        return f"<group {self.name!r}: {kind}, {len(self.eval_node_list)} fetched of {len(self.topo_order)} nodes>"
-
-
-def _own(value: Any, held: set[int]) -> Any:
-    """`value`, as a copy where a later step may give its buffer away; NumPy's numbers as arrays of JAX's."""
-    return jax.tree.map(lambda part: _fetched(part, id(part) in held), value)
-
-
-def _fetched(part: Any, held: bool) -> Any:
-    if isinstance(part, np.ndarray):
-        return part if _is_text(part) else jnp.array(part)
-    return jnp.copy(part) if held else part
-
-
-def _is_text(part: Any) -> bool:
-    return isinstance(part, np.ndarray) and part.dtype.kind in "OUS"
-
-
-def _nan_flags(env: Env, checked: list[Node]) -> jax.Array:
-    """For each node with a float value, in the order of evaluation, whether it holds NaN; the nodes go to `checked`."""
-    flags = {}
-    for node, value in env.items():
-        parts = [p for p in jax.tree.leaves(value) if hasattr(p, "dtype") and jnp.issubdtype(p.dtype, jnp.inexact)]
-        if parts:
-            flags[node] = jnp.any(jnp.stack([jnp.any(jnp.isnan(part)) for part in parts]))
-    checked[:] = flags
-    return jnp.stack(list(flags.values()))
-
-
-def _nodes(nodes: Any, name: str) -> list[Node]:
-    """The flat list of a group's nodes.  Raises GraphError for anything that is no node."""
-    nodes = [nodes] if isinstance(nodes, Node) else nodes
-    if not isinstance(nodes, Iterable) or isinstance(nodes, str | Mapping):
-        hint = ": what is to be fed goes into feed_dict=" if isinstance(nodes, Mapping) else ""
-        kind = type(nodes).__name__
-        raise GraphError(f"the nodes of group {name!r} are given as a {kind}, not a list{hint} (at {user_site()})")
-    found = list(flatten(nodes))
-    for node in found:
-        if not isinstance(node, Node):
-            raise GraphError(f"group {name!r} has {node!r} in its list, which is no node of a graph (at {user_site()})")
-    return found
 
 
 class Executor(Reports):
@@ -368,9 +38,9 @@ class Executor(Reports):
     def __init__(self, eval_node_dict: Any, config: HetuConfig | None = None, timing: str | None = None, **kwargs: Any):
         compilation_cache.enable()
         if isinstance(eval_node_dict, Mapping):
-            self.eval_node_dict = {str(name): _nodes(nodes, name) for name, nodes in eval_node_dict.items()}
+            self.eval_node_dict = {str(name): listed_nodes(nodes, name) for name, nodes in eval_node_dict.items()}
         else:
-            self.eval_node_dict = {"default": _nodes(eval_node_dict, "default")}
+            self.eval_node_dict = {"default": listed_nodes(eval_node_dict, "default")}
         if config is not None and kwargs:
             raise TypeError(f"Executor got config= and also {', '.join(kwargs)}: put those into the config")
         if timing is not None:
@@ -445,7 +115,7 @@ class Executor(Reports):
         Raises GraphError for an unknown group, FeedError for wrong feeds, OpError where an op refuses its inputs.
         """
         group = self._group(name)
-        if eval_node_list and (nodes := _nodes(eval_node_list, name)) != group.eval_node_list:
+        if eval_node_list and (nodes := listed_nodes(eval_node_list, name)) != group.eval_node_list:
             self._add(nodes)
             group.retarget(nodes)
         values = group.run(feed_dict or {}, inference, dataloader_step)
