@@ -211,6 +211,11 @@ class Dataloader:
         twin.place(self._device)
         return twin
 
+    def _repr_html_(self) -> str:
+        from . import display
+
+        return display.of_dataloader(self)
+
     def __repr__(self) -> str:
         return f"<Dataloader {self.name!r}: {self.batch_num} batches of {list(self.shape)}, at {self.batch_index}>"
 

@@ -247,6 +247,11 @@ class Node(Valueless):
             shape = None
         return f"<{self.describe()}{'' if shape is None else f' {self.dtype}{list(shape)}'}>"
 
+    def _repr_html_(self) -> str:
+        from . import display
+
+        return display.of_node(self)
+
     def __str__(self) -> str:
         return self.name
 

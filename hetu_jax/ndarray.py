@@ -237,6 +237,11 @@ class NDArray:
     def __float__(self) -> float:
         return float(self.asnumpy())
 
+    def _repr_html_(self) -> str:
+        from . import display
+
+        return display.of_array(self)
+
     def __repr__(self) -> str:
         if self.value is None:
             return "array{empty}"

@@ -30,3 +30,8 @@ class Reports:
         from .summary import summary
 
         return summary(self, name, feed_shapes, depth)
+
+    def _repr_html_(self) -> str:
+        from . import display
+
+        return display.of_executor(self)
