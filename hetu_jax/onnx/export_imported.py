@@ -55,6 +55,23 @@ def export(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Any:
     return g.add(node.op.onnx_name, inputs, outputs=node.outputs if node.outputs > 1 else None, **attributes)
 
 
+def export_older(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Value | None:
+    """What today's operators make of a Softmax of before opset 13, which took all axes from one on as one.
+
+    None for any other operator, and where the number of axes is unknown.
+    """
+    if node.op.onnx_name not in ("Softmax", "LogSoftmax", "Hardmax") or node.op.since >= 13:
+        return None
+    value = values[node.inputs[0]]
+    if value.shape is None:
+        return None
+    axis = node.bound["axis"] % value.rank
+    longer = [axis + i for i, length in enumerate(value.shape[axis:]) if length != 1] or [axis]
+    if len(longer) == 1:
+        return g.add(node.op.onnx_name, [value], axis=longer[0])
+    return g.Reshape(g.add(node.op.onnx_name, [g.Flatten(value, axis=axis)], axis=-1), g.shape_of(value))
+
+
 def export_of_domain(g: Builder, node: OnnxNode, values: Mapping[Node, Any], known: Any) -> Any:
     """An operator of another domain than ai.onnx, as it is: a Value, or a list of them.
 
@@ -66,25 +83,28 @@ def export_of_domain(g: Builder, node: OnnxNode, values: Mapping[Node, Any], kno
     attributes = {name: _attribute(given) for name, given in arguments.items() if name != "outputs"}
     while operands and operands[-1] is None:
         operands.pop()
-    g.opsets[node.op.domain] = _VERSIONS.get(node.op.domain, 1)
+    domain = node.op.domain
+    version = g.opsets[domain] = max(g.opsets.get(domain, 0), _VERSIONS.get(domain, 1), node.op.since)
+    if operators.find(domain, node.op.onnx_name, version) is not node.op:
+        g.refuse(f"{domain} {version} has another {node.op.onnx_name} than the imported model")
     kinds = list(known) if node.outputs > 1 and known is not None else [known]
-    dtypes = [_dtype(node, place, *kinds[place : place + 1]) for place in range(node.outputs)]
+    dtypes = [_dtype(node, version, place, *kinds[place : place + 1]) for place in range(node.outputs)]
     made = g.place(node.op.onnx_name, operands, dtypes, node.op.domain, **attributes)
     return made[0] if node.outputs == 1 else made
 
 
-_VERSIONS = {operators.ML: 5, operators.TRAINING: 1}
+_VERSIONS = {operators.ML: 3}  # later ones withdraw operators; those that came with them raise it
 
 
 def _listed(given: Any) -> Sequence[Any]:
     return given if isinstance(given, tuple) else [given]
 
 
-def _dtype(node: OnnxNode, place: int, known: Any = None) -> np.dtype:
+def _dtype(node: OnnxNode, version: int, place: int, known: Any = None) -> np.dtype:
     """Of an output: what the standard says, and the trace's where it leaves a choice."""
     found = None if known is None else np.dtype(known.dtype)
     try:
-        schema = onnx.defs.get_schema(node.op.onnx_name, _VERSIONS.get(node.op.domain, 1), node.op.domain)
+        schema = onnx.defs.get_schema(node.op.onnx_name, version, node.op.domain)
     except onnx.defs.SchemaError:
         return found or np.dtype(np.float32)
     text = schema.outputs[min(place, len(schema.outputs) - 1)].type_str

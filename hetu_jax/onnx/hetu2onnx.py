@@ -42,6 +42,7 @@ def export(
     names: Mapping[Node, str] | None = None,
     external_data: bool = False,
     metadata: Mapping[str, str] | None = None,
+    fold_batch_norm: bool = False,
 ) -> onnx.ModelProto:
     """Writes what leads from `inputs` to `outputs` as an ONNX model, in inference form.
 
@@ -57,6 +58,7 @@ def export(
     names: names for inputs, outputs and other nodes in place of their own.
     external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB.
     metadata: pairs of strings to store in the model.
+    fold_batch_norm: put batch norm into the filters and bias of the convolution before it, where there is one.
     Returns: the model.
     Raises OnnxExportError for what ONNX cannot hold, naming the op and the line; OSError for an unwritable path.
     """
@@ -75,6 +77,7 @@ def export(
         walk = _walked(_Walk(Builder(opset), names, shapes.infer(), shapes.symbols), inputs, outputs)
     except OpenLengthError as error:
         walk = _walked(_Walk(Builder(opset), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs)
+    rewrite.simplify(walk.g, {value.name for value in walk.outputs}, fold_batch_norm)
     path = onnx_save_dir if path is None else path
     if walk.size > MAX_BYTES and path is not None and not external_data:
         raise OnnxExportError("the model is larger than the 2 GB that one ONNX file holds: pass external_data=True")
@@ -93,7 +96,6 @@ def _walked(walk: _Walk, inputs: Sequence[Node], outputs: Sequence[Node]) -> _Wa
         walk.visit(node)
     for node, name in zip(outputs, reserved, strict=True):
         walk.output(node, name)
-    rewrite.simplify(walk.g, {value.name for value in walk.outputs})
     return walk
 
 
@@ -144,11 +146,16 @@ class _Walk:
                 part.shape = of_part.shape
             return
         value.shape = getattr(known, "shape", None)
-        if known is not None and not isinstance(node, OnnxNode | FamiliarNode):  # of which JAX knows 32 bits only
+        if known is not None and not self._is_of_onnx(node):  # of which JAX knows 32 bits only
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
             self._call(value, self.g.fresh(name), start)
+
+    def _is_of_onnx(self, node: Node) -> bool:
+        """Whether it is an operator of an imported model, or one of its outputs."""
+        part = bool(node.inputs) and isinstance(self.values.get(node.inputs[0]), list)
+        return part or isinstance(node, OnnxNode | FamiliarNode)
 
     def _call(self, value: Value, name: str, start: int) -> None:
         """Gives a value of the nodes from number `start` on a name that it keeps."""
@@ -172,19 +179,26 @@ class _Walk:
 
     def _export(self, node: Node) -> Any:
         self.g.result = getattr(self.shapes.get(node), "shape", None)
-        call_of_onnx, function = export_imported.onnx_call(node), exporter_of(node.op)
+        function, call_of_onnx = exporter_of(node.op), export_imported.onnx_call(node)
         try:
-            if call_of_onnx is not None and has_graphs(call_of_onnx) and can_export(call_of_onnx):
-                return self.inner.export(call_of_onnx)
-            if call_of_onnx is not None and call_of_onnx.op.domain:
-                return export_imported.export_of_domain(self.g, call_of_onnx, self.values, self.shapes.get(node))
-            if call_of_onnx is not None and export_imported.can_return(call_of_onnx, self.g.opset):
-                return export_imported.export(self.g, call_of_onnx, self.values)
+            returned = None if call_of_onnx is None else self._return(call_of_onnx, self.shapes.get(node))
+            if returned is not None:
+                return returned
             if function is None:
                 return export_jaxpr.export(self.g, node, [self.values[below] for below in node.needs], self.symbols)
             return call(function, self.g, node.op, _replaced(node, self.values))
         except OnnxExportError as error:
             raise type(error)(f"{node.describe()} cannot be exported: {error}") from None
+
+    def _return(self, node: OnnxNode, known: Any) -> Any:
+        """A call of an ONNX operator as that operator, or None where it cannot go back as what it was."""
+        if has_graphs(node) and can_export(node):
+            return self.inner.export(node)
+        if node.op.domain:
+            return export_imported.export_of_domain(self.g, node, self.values, known)
+        if export_imported.can_return(node, self.g.opset):
+            return export_imported.export(self.g, node, self.values)
+        return export_imported.export_older(self.g, node, self.values)
 
 
 def _replaced(node: Node, values: Mapping[Node, Any]) -> dict[str, Any]:

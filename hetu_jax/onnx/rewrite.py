@@ -16,14 +16,20 @@ _BROADCASTING = frozenset(
 )
 
 
-def simplify(g: Builder, outputs: Set[str]) -> None:
-    """Rewrites the nodes of `g` in place; the values of `outputs` stay the same."""
+def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
+    """Rewrites the nodes of `g` in place; the values of `outputs` stay the same.
+
+    fold: whether batch norm becomes a part of the convolution before it.
+    """
     outputs = outputs | {name for node in g.nodes for name in read_inside(node)}
     bypass_expand(g)
     drop_unread(g, outputs)
     fold_reshape(g, outputs)
     drop_unread(g, outputs)
     fuse_bias(g, outputs)
+    if fold:
+        fold_batch_norm(g, outputs)
+        drop_unread(g, outputs)
 
 
 def read_inside(node: onnx.NodeProto) -> Iterator[str]:
@@ -106,7 +112,13 @@ def fuse_bias(g: Builder, outputs: Set[str]) -> None:
 
 def _join(node: onnx.NodeProto, source: onnx.NodeProto, operator: str, bias: str) -> None:
     """Makes of an Add the operator that `source` is, with the bias as its third input."""
-    joined = helper.make_node(operator, [*source.input, bias], node.output, name=node.name)
+    source.op_type = operator
+    _replace(node, source, [*source.input, bias])
+
+
+def _replace(node: onnx.NodeProto, source: onnx.NodeProto, inputs: Sequence[str]) -> None:
+    """Puts `source`, with other inputs, in the place of `node`."""
+    joined = helper.make_node(source.op_type, inputs, node.output, name=node.name)
     joined.attribute.extend(source.attribute)
     node.CopyFrom(joined)
     source.Clear()
@@ -143,6 +155,27 @@ def _fits(g: Builder, product: str, bias: str) -> bool:
     if not _known(whole) or not _known(part) or len(part) > 2 or part[:-1] not in ((), (1,)):
         return False
     return all(b in (1, whole[-1]) for b in part[-1:])
+
+
+def fold_batch_norm(g: Builder, outputs: Set[str]) -> None:
+    """BatchNormalization of a convolution goes into its filters and bias, where all of them are stored."""
+    producers, readers = _producers(g), _reader_counts(g, outputs)
+    for node in g.nodes:
+        source = producers.get(node.input[0]) if node.op_type == "BatchNormalization" else None
+        if source is None or source.op_type != "Conv" or readers[node.input[0]] > 1 or len(node.output) > 1:
+            continue
+        stored = [g.initializers.get(name) for name in (*source.input[1:], *node.input[1:])]
+        if all(value is not None for value in stored):
+            filters, *bias, scale, shift, mean, variance = [np.asarray(value.array) for value in stored]
+            epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+            factor = scale / np.sqrt(variance + np.asarray(epsilon, variance.dtype))
+            filters = filters * factor.reshape(-1, *[1] * (filters.ndim - 1))
+            shift = shift + ((bias[0] if bias else 0) - mean) * factor
+            parts = [(source.input[1], filters), (f"{source.input[1]}_bias", shift)]
+            names = [g.initializer(name, array).name for name, array in parts]
+            _replace(node, source, [source.input[0], *names])
+            producers[node.output[0]] = node
+    g.nodes = [node for node in g.nodes if node.op_type]
 
 
 def _reader_counts(g: Builder, outputs: Set[str]) -> dict[str, int]:
