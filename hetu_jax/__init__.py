@@ -41,6 +41,7 @@ from .ndarray import (
 from .profiler import HetuProfiler, HetuSimulator, NCCLProfiler
 from .scope import name_scope
 from .tokenizers import BertTokenizer
+from .training import progress
 
 __version__ = "0.1.0"
 

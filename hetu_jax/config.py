@@ -12,6 +12,7 @@ from . import parallel, random
 from .context import DeviceGroup, get_current_context
 from .errors import GraphError, suggest
 from .graph import Node, Variable
+from .logger import HetuLogger, make_logger
 from .ndarray import DLContext, NDArray, cpu, gpu, is_gpu_ctx
 from .stream import create_stream_handle
 
@@ -28,13 +29,9 @@ WITHOUT_EFFECT = {
     "overlap": "communication streams; XLA schedules them",
     "use_nccl_collectives": "choice of library; XLA chooses",
     "use_preduce": "partial reduce between processes; there is one",
-    "project": "for logger=",
-    "run_name": "for logger=",
-    "run_id": "for logger=",
 }
 REFUSED = {
     "pipeline": "pipelines over several devices",
-    "logger": "experiment loggers",
 }
 COMM_MODES = {"allreduce": "AllReduce", "ps": "PS", "hybrid": "Hybrid"}
 
@@ -89,6 +86,9 @@ class HetuConfig:
     dist_strategy: a strategy of `hetu_jax.dist`, which then says the device.
     comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.  With either of
         the two, `rank` and `local_rank` are 0 and `nrank` is 1, else they are None.
+    logger: where `Executor.log` and `progress` write numbers: 'hetu' (Python's logger hetu_jax), 'tensorboard' (event
+        files under runs/<project>/<run_name>), 'wandb', or an object of `hetu_jax.logger`.
+    project, run_name, run_id: of the run there; 'wandb' needs the first two.
     Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
     Raises TypeError for an unknown option, GraphError for one that is not available yet.
     """
@@ -104,6 +104,10 @@ class HetuConfig:
         detect_nan: bool = False,
         dist_strategy: Any = None,
         comm_mode: str | None = None,
+        logger: Any = None,
+        project: str | None = None,
+        run_name: str | None = None,
+        run_id: str | None = None,
         **accepted: Any,
     ):
         for option, value in accepted.items():
@@ -130,6 +134,7 @@ class HetuConfig:
         self.seen_shapes: dict[Node, tuple[int, ...]] = {}
         worker = dist_strategy is not None or comm_mode is not None
         self.rank, self.nrank, self.local_rank = (0, 1, 0) if worker else (None, None, None)
+        self.logger: HetuLogger | None = make_logger(logger, project, run_name, run_id, self.rank, self.nrank)
         self.nccl_comm = self.ps_comm = None
         stream = create_stream_handle(self.context) if is_gpu_ctx(self.context) else None
         self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = stream

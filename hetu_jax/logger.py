@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .errors import suggest
 from .ndarray import NDArray
 
 
@@ -96,3 +100,62 @@ class WandbLogger(HetuLogger):
             self._run.config.update(dict(values))
         elif self._run is not None:
             self._run.log(dict(values))
+
+
+class TensorBoardLogger(HetuLogger):
+    """A `HetuLogger` that writes event files for TensorBoard.
+
+    folder: where; `tensorboard --logdir` of it, or of one above it, shows them.  rank, nrank: as of HetuLogger.
+    Raises ImportError where tensorboardX is not installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], rank: int = 0, nrank: int = 1):
+        super().__init__(rank, nrank)
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            raise ImportError(
+                "logger='tensorboard' needs tensorboardX, which is not installed: pip install tensorboardX"
+            ) from None
+        self.folder = Path(folder)
+        self._events = SummaryWriter(str(folder), flush_secs=10) if self.rank == 0 else None
+
+    def _write(self, what: str, values: Mapping[str, Any]) -> None:
+        if self._events is None:
+            return
+        if what == "config":
+            rows = "".join(f"| {name} | {value} |\n" for name, value in values.items())
+            self._events.add_text("config", f"| option | value |\n|---|---|\n{rows}", self.steps)
+            return
+        for name, value in values.items():
+            self._events.add_scalar(name, value, self.steps)
+
+    def close(self) -> None:
+        """Writes what is left and closes the file; the end of the process does so too."""
+        if self._events is not None:
+            self._events.close()
+
+
+def make_logger(
+    logger: Any, project: str | None, run_name: str | None, run_id: str | None, rank: int | None, nrank: int | None
+) -> HetuLogger | None:
+    """The logger that the options of an Executor ask for; they are as of `HetuConfig`.
+
+    Raises ValueError for a logger that there is not, or a missing option; ImportError where its package is missing.
+    """
+    if logger is None or isinstance(logger, HetuLogger):
+        return logger
+    here = {"rank": rank or 0, "nrank": nrank or 1}
+    if logger == "hetu":
+        return HetuLogger(**here)
+    if logger == "tensorboard":
+        name = run_name or run_id or time.strftime("%Y-%m-%d_%H-%M-%S")
+        return TensorBoardLogger(Path("runs", *filter(None, [project]), name), **here)
+    if logger == "wandb":
+        if not project or not run_name:
+            raise ValueError("logger='wandb' needs project= and run_name= beside it")
+        return WandbLogger(project, run_name, run_id, **here)
+    hint = suggest(str(logger), ["hetu", "tensorboard", "wandb"])
+    raise ValueError(
+        f"logger must be 'hetu', 'tensorboard', 'wandb' or an object of hetu_jax.logger, not {logger!r}{hint}"
+    )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from .errors import GraphError
 
 if TYPE_CHECKING:
+    from .config import HetuConfig
     from .graph import Node
+    from .logger import HetuLogger
     from .summary import Summary
 
 
 class Reports:
     """The part of an Executor that is for people."""
+
+    config: HetuConfig
 
     def summary(
         self,
@@ -30,6 +36,28 @@ class Reports:
         from .summary import summary
 
         return summary(self, name, feed_shapes, depth)
+
+    @property
+    def logger(self) -> HetuLogger | None:
+        """The logger that the option `logger` made, or None."""
+        return self.config.logger
+
+    def log(self, name: str, value: Any) -> None:
+        """Keeps a number for the logger's step.  Raises GraphError without a logger, ValueError for a second one."""
+        self._given_logger().wrapped_log(name, value)
+
+    def multi_log(self, values: Mapping[str, Any]) -> None:
+        """`log` of several numbers by name."""
+        self._given_logger().multi_log(values)
+
+    def step_logger(self) -> None:
+        """Ends the logger's step: what was logged in it is written."""
+        self._given_logger().step()
+
+    def _given_logger(self) -> HetuLogger:
+        if self.logger is None:
+            raise GraphError("this Executor has no logger: build it with logger='hetu', 'tensorboard' or 'wandb'")
+        return self.logger
 
     def _repr_html_(self) -> str:
         from . import display
