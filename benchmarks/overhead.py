@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-import hetu_jax as ht
-
-from .timing import interleaved, machine, median, parser
-
-
-def executor_over(count: int) -> ht.Executor:
-    """A training step that hardly computes: `count` small Variables, one fed number."""
-    x = ht.Variable("x")
-    params = [ht.Variable(f"p{i}", np.ones(4)) for i in range(count)]
-    loss = ht.reduce_sum_op(ht.sum_op(params) * 1.0, 0) * x
-    return x, ht.Executor([loss, ht.optim.SGDOptimizer(0.01).minimize(loss)])
+from .timing import interleaved, median
 
 
 def pair(count: int):
-    """Two functions that do the same step: through the facade, and by the raw call."""
-    x, executor = executor_over(count)
+    """Two functions that do the same step over `count` small Variables: through the facade, and by the raw call."""
+    import hetu_jax as ht
+
+    x = ht.Variable("x")
+    params = [ht.Variable(f"p{i}", np.ones(4)) for i in range(count)]
+    loss = ht.reduce_sum_op(ht.sum_op(params) * 1.0, 0) * x
+    executor = ht.Executor([loss, ht.optim.SGDOptimizer(0.01).minimize(loss)])
     fed = {x: np.ones(1, np.float32)}
     executor.run(feed_dict=fed)
     group = executor.subexecutor["default"]
@@ -37,18 +32,13 @@ def pair(count: int):
     return facade, raw
 
 
-def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--counts", type=int, nargs="+", default=[10, 100, 1000], help="numbers of Variables")
-    arguments = options.parse_args()
-    print(machine())
-    for count in arguments.counts:
+def measure(quick: bool) -> list[dict[str, float]]:
+    """Microseconds of a run, of the raw call in it, and of what is between them."""
+    rows = []
+    for count in (10, 100) if quick else (10, 100, 1000):
         facade, raw = pair(count)
-        times = interleaved(arguments.rounds, {"facade": facade, "raw": raw}, repeat=200)
-        a, b = median(times["facade"]), median(times["raw"])
-        extra = median([f - r for f, r in zip(times["facade"], times["raw"], strict=True)])
-        print(f"{count:5} Variables: run {1e6 * a:7.1f} us, raw call {1e6 * b:7.1f} us, facade {1e6 * extra:6.1f} us")
-
-
-if __name__ == "__main__":
-    main()
+        times = interleaved(5 if quick else 30, {"facade": facade, "raw": raw}, repeat=50 if quick else 200)
+        extra = [f - r for f, r in zip(times["facade"], times["raw"], strict=True)]
+        row = {"run_us": times["facade"], "raw_call_us": times["raw"], "facade_us": extra}
+        rows.append({"Variables": count} | {key: 1e6 * median(values) for key, values in row.items()})
+    return rows

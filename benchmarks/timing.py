@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import jax
-import numpy as np
+
+PACKAGES = ("jax", "numpy", "optax", "torch")
 
 
 def interleaved(rounds: int, calls: Mapping[str, Callable[[], None]], repeat: int = 1) -> dict[str, list[float]]:
@@ -40,10 +43,29 @@ def paired_ratio(ours: list[float], theirs: list[float]) -> float:
 
 
 def machine() -> str:
+    """The processor, its cores, the system and the versions that matter."""
+    versions = ", ".join(f"{name} {version}" for name in PACKAGES if (version := _version(name)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    device = jax.devices()[0].device_kind
     return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
-        f"jax {jax.__version__}, numpy {np.__version__}, {jax.devices()[0].device_kind}"
+        f"{_processor()}, {cores} CPUs{'' if device == 'cpu' else f', {device}'}, {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}, {versions}"
     )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "a processor")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
