@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +14,7 @@ import numpy as np
 
 from . import costs, layout, parallel, random
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
-from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site
+from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site, warn_user
 from .trace import Env, Run, evaluate, missing_value
 from .update import UNLISTED
 
@@ -221,27 +220,24 @@ class Group:
         shuffled = {node.name: node.shuffled(self.loader) for node in self.dataloader_nodes}
         if len(set(shuffled.values())) > 1:
             names = ", ".join(name for name, value in shuffled.items() if not value)
-            warnings.warn(
+            warn_user(
                 f"group {self.name!r} shuffles some of its dataloaders, but not {names}: samples and labels "
-                "will not match; give all of them the same shuffle=",
-                stacklevel=5,
+                "will not match; give all of them the same shuffle="
             )
         counts = {node.name: node.batch_num(self.loader) for node in self.dataloader_nodes}
         if len(set(counts.values())) > 1:
-            warnings.warn(
+            warn_user(
                 f"the dataloaders of group {self.name!r} differ in their number of batches, {counts}: samples and "
-                "labels will not match after the shortest has ended; give all as many samples and one batch_size",
-                stacklevel=5,
+                "labels will not match after the shortest has ended; give all as many samples and one batch_size"
             )
 
     def _check_training(self) -> None:
         """Warns where an optimizer minimises what the group computes, and no Executor was given its node."""
         for node in [node for node in UNLISTED if not set(node.losses).isdisjoint(self.topo_order)]:
             UNLISTED.discard(node)
-            warnings.warn(
+            warn_user(
                 f"group {self.name!r} trains nothing: {node.describe()} is in no Executor; call minimize first, "
-                f"and list its node, as in Executor({{{self.name!r}: [loss, train]}})",
-                stacklevel=5,
+                f"and list its node, as in Executor({{{self.name!r}: [loss, train]}})"
             )
 
     def _build(self, training: bool, statics: tuple[Any, ...]) -> Step:

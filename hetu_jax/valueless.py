@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NoReturn
 
 from .errors import suggest
@@ -63,8 +64,14 @@ class Valueless:
         remedies = " or ".join(filter(None, [remedy, _value_of(self)]))
         raise TypeError(f"{self.describe()} is a node of the graph, so it cannot {what}: {remedies}")
 
-    def __bool__(self) -> bool:
-        self._refuse("be true or false", "write `is not None` to ask whether there is a node,")
+    def __bool__(self: Any) -> bool:
+        # Hetu's scripts may ask `if mask:` for whether there is one: that goes on to work.
+        warnings.warn(
+            f"{self.describe()} is a node of the graph, which always counts as true: write `is not None` to ask "
+            f"whether there is a node, or {_value_of(self)}",
+            stacklevel=2,
+        )
+        return True
 
     def __float__(self) -> float:
         self._refuse("become a number")

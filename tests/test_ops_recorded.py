@@ -157,7 +157,7 @@ class TestExperts:
 
 
 def quantised(op, *more, table=None, ids=(0, 3, 7)):
-    table = table or ht.Variable("table", normal(5, 3))
+    table = ht.Variable("table", normal(5, 3)) if table is None else table
     return table, op(table, ht.Variable("ids", ids, dtype=np.int32), *more)
 
 
