@@ -9,6 +9,7 @@ import ast
 import inspect
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def function(op: Op) -> str:
     """One op as a function without a body."""
     parameters = [parameter(p) for p in op.signature.parameters.values()]
     signature = inspect.Signature(parameters, return_annotation=_Text("Node"))
-    return f'def {op.__name__}{signature}:\n    """{op.__doc__}"""\n'
+    words = textwrap.indent(inspect.getdoc(op) or "", "    ").strip()
+    end = "\n    " if "\n" in words else ""
+    return f'def {op.__name__}{signature}:\n    """{words}{end}"""\n'
 
 
 def gpu_ops_stub() -> Iterator[str]:
