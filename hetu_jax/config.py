@@ -30,9 +30,7 @@ WITHOUT_EFFECT = {
     "use_nccl_collectives": "choice of library; XLA chooses",
     "use_preduce": "partial reduce between processes; there is one",
 }
-REFUSED = {
-    "pipeline": "pipelines over several devices",
-}
+PIPELINES = (None, "gpipe", "pipedream", "hetpipe")
 COMM_MODES = {"allreduce": "AllReduce", "ps": "PS", "hybrid": "Hybrid"}
 
 
@@ -84,13 +82,14 @@ class HetuConfig:
     inference: True makes every group an inference group, False a training group; None decides by its optimizer.
     detect_nan: check every float value of a step for NaN; the first op that made one is named, at some cost in speed.
     dist_strategy: a strategy of `hetu_jax.dist`, which then says the device.
-    comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.  With either of
-        the two, `rank` and `local_rank` are 0 and `nrank` is 1, else they are None.
+    comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.
+    pipeline: 'gpipe', 'pipedream' or 'hetpipe': a training step takes several micro-batches, see `pipeline`.
+    With one of these three, `rank` and `local_rank` are 0 and `nrank` is 1, else they are None.
     logger: where `Executor.log` and `progress` write numbers: 'hetu' (Python's logger hetu_jax), 'tensorboard' (event
         files under runs/<project>/<run_name>), 'wandb', or an object of `hetu_jax.logger`.
     project, run_name, run_id: of the run there; 'wandb' needs the first two.
     Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
-    Raises TypeError for an unknown option, GraphError for one that is not available yet.
+    Raises TypeError for an unknown option, GraphError for a pipeline that is none of Hetu's.
     """
 
     def __init__(
@@ -104,18 +103,20 @@ class HetuConfig:
         detect_nan: bool = False,
         dist_strategy: Any = None,
         comm_mode: str | None = None,
+        pipeline: str | None = None,
         logger: Any = None,
         project: str | None = None,
         run_name: str | None = None,
         run_id: str | None = None,
         **accepted: Any,
     ):
-        for option, value in accepted.items():
-            if option in REFUSED and value is not None:
-                raise GraphError(f"{option}={value!r} is not available: {REFUSED[option]} (see docs/differences.md)")
-            if option not in WITHOUT_EFFECT and option not in REFUSED:
+        for option in accepted:
+            if option not in WITHOUT_EFFECT:
                 known = [*WITHOUT_EFFECT, *inspect.signature(HetuConfig).parameters]
                 raise TypeError(f"Executor has no option {option!r}{suggest(option, known)}")
+        if pipeline not in PIPELINES:
+            known = ", ".join(map(repr, PIPELINES))
+            raise GraphError(f"pipeline={pipeline!r} is not one of {known}{suggest(str(pipeline), PIPELINES[1:])}")
         if dist_strategy is not None:
             ctx = dist_strategy.set_raw_ctxs_n_states(eval_node_list)
             comm_mode = comm_mode or COMM_MODES.get(getattr(dist_strategy, "aggregate", None))
@@ -132,9 +133,11 @@ class HetuConfig:
         self.eval_node_list = self.my_eval_nodes = list(eval_node_list)
         self.placeholder_to_arr_map = LiveValues()
         self.seen_shapes: dict[Node, tuple[int, ...]] = {}
-        worker = dist_strategy is not None or comm_mode is not None
+        self.pipeline = pipeline
+        worker = dist_strategy is not None or comm_mode is not None or pipeline is not None
         self.rank, self.nrank, self.local_rank = (0, 1, 0) if worker else (None, None, None)
         self.logger: HetuLogger | None = make_logger(logger, project, run_name, run_id, self.rank, self.nrank)
+        self.pp_rank, self.pp_nrank, self.dp_rank, self.dp_nrank = 0, 1, 0, 1
         self.nccl_comm = self.ps_comm = None
         stream = create_stream_handle(self.context) if is_gpu_ctx(self.context) else None
         self.comp_stream = self.h2d_stream = self.d2h_stream = self.nccl_stream = self.p2p_stream = stream

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import checkpoint, compilation_cache, parallel, random
+from . import checkpoint, compilation_cache, parallel, pipeline, random
 from .config import HetuConfig
 from .errors import GraphError, suggest
 from .graph import Feed, Node, Placeholder, Variable, toposort, user_site
@@ -56,7 +56,7 @@ class Executor(Reports):
         self.positions: dict[Node, int] = {}
         self._add(self.config.eval_node_list)
         self.subexecutor = {
-            name: Group(self, name, nodes, self.config.dataloader_name or name)
+            name: pipeline.group_of(self, name, nodes, self.config.dataloader_name or name)
             for name, nodes in self.eval_node_dict.items()
         }
         for group in self.subexecutor.values():
@@ -98,10 +98,11 @@ class Executor(Reports):
         self,
         name: str = "default",
         eval_node_list: Sequence[Node] = (),
-        feed_dict: Mapping[Node, Any] | None = None,
+        feed_dict: Mapping[Node, Any] | Sequence[Mapping[Node, Any]] | None = None,
         convert_to_numpy_ret_vals: bool = False,
         inference: bool | None = None,
         dataloader_step: bool = True,
+        batch_num: int | None = None,
     ) -> list[Any]:
         """One step of a group.
 
@@ -111,6 +112,8 @@ class Executor(Reports):
         convert_to_numpy_ret_vals: NumPy arrays instead of NDArrays.
         inference: True or False overrides what dropout and batch norm do; updates still happen.
         dataloader_step: False takes the next batch without moving on.
+        batch_num: with `pipeline=`, how many micro-batches a training step takes; `feed_dict` is then a list with a
+            dict for each, and the results are those of `pipeline.MicroBatches` or `pipeline.GPipe`.
         Returns: one entry a node, in order: an NDArray, or None for a node that only updates.
         Raises GraphError for an unknown group, FeedError for wrong feeds, OpError where an op refuses its inputs.
         """
@@ -118,6 +121,9 @@ class Executor(Reports):
         if eval_node_list and (nodes := listed_nodes(eval_node_list, name)) != group.eval_node_list:
             self._add(nodes)
             group.retarget(nodes)
+        if batch_num is not None or isinstance(group, pipeline.MicroBatches):
+            pipeline.check(group, None)
+            return group.run_batches(feed_dict, batch_num, inference, dataloader_step, convert_to_numpy_ret_vals)
         values = group.run(feed_dict or {}, inference, dataloader_step)
         if convert_to_numpy_ret_vals:
             return [_numpy(value) for value in values]
