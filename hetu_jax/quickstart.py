@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-from rich.text import Text
 
 from . import dataloader as dl
 from . import gpu_ops as ad
@@ -21,13 +19,13 @@ from .data import Pair, convert_to_one_hot, find_mnist, mnist_subset
 from .data_files import places
 from .errors import DataFileError, DataNotFoundError
 from .graph import Node, Variable
-from .ndarray import NDArray
 from .onnx import hetu2onnx
+from .scope import name_scope
+from .training import History, progress
 
 CLASSES = 10
 FLAT = 7 * 7 * 64
 TOLERANCE = 1e-4  # of the largest score
-BATCHES_BETWEEN_READINGS = 20  # reading a loss waits for the device
 
 
 @dataclass
@@ -47,39 +45,33 @@ class Model:
 
     def __call__(self, images: Node) -> Node:
         x = ad.array_reshape_op(images, [-1, 1, 28, 28])
-        for filters in self.filters:
-            x = ad.relu_op(ad.conv2d_op(x, filters, padding=2, stride=1))
-            x = ad.avg_pool2d_op(x, kernel_H=2, kernel_W=2, padding=0, stride=2)
-        scores = ad.matmul_op(ad.array_reshape_op(x, (-1, FLAT)), self.weight)
-        return scores + ad.broadcastto_op(self.bias, scores)
+        for number, filters in enumerate(self.filters, 1):
+            with name_scope(f"convolution {number}"):
+                x = ad.relu_op(ad.conv2d_op(x, filters, padding=2, stride=1))
+                x = ad.avg_pool2d_op(x, kernel_H=2, kernel_W=2, padding=0, stride=2)
+        with name_scope("classifier"):
+            scores = ad.matmul_op(ad.array_reshape_op(x, (-1, FLAT)), self.weight)
+            return scores + ad.broadcastto_op(self.bias, scores)
 
 
 class Training:
     """The graph and the Executors that train and validate a model.
 
     sets: (images, labels) for training, then for validation.
+    share: the part of the training images that the batches have, without a short last one; the documentation divides
+        the loss by the number of all images.
     """
 
     def __init__(self, model: Model, sets: Sequence[tuple[np.ndarray, np.ndarray]], options: argparse.Namespace):
-        self.images = len(sets[0][0])
         one_hot = partial(convert_to_one_hot, max_val=CLASSES)
         groups, size = ("train", "validate"), options.batch_size
-        self.x = dl.dataloader_op([dl.Dataloader(x, size, g) for g, (x, _) in zip(groups, sets, strict=True)])
+        images = dl.dataloader_op([dl.Dataloader(x, size, g) for g, (x, _) in zip(groups, sets, strict=True)])
         labels = dl.dataloader_op([dl.Dataloader(y, size, g, one_hot) for g, (_, y) in zip(groups, sets, strict=True)])
-        scores = model(self.x)
+        scores = model(images)
         loss = ad.reduce_mean_op(ad.softmaxcrossentropy_op(scores, labels), [0])
         train = optimizer.SGDOptimizer(learning_rate=options.learning_rate).minimize(loss)
         self.executor = ad.Executor({"train": [loss, train], "validate": [scores, labels]}, seed=options.seed)
-
-    def epoch(self, bar: Bar) -> float:
-        """Trains on every batch once; the mean loss over all images, as the documentation computes it."""
-        losses = []
-        for batch in range(self.executor.get_batch_num("train")):
-            loss = self.executor.run("train")[0]
-            rows = self.x.dataloaders["train"].last_batch_size
-            losses.append((loss, rows))
-            bar.advance(rows, loss if batch % BATCHES_BETWEEN_READINGS == 0 else None)
-        return sum(number(loss) * rows for loss, rows in losses) / self.images
+        self.share = self.executor.get_batch_num("train") * size / len(sets[0][0])
 
     def accuracy(self) -> float:
         """The fraction of the validation images that get the highest score for their own class."""
@@ -88,65 +80,6 @@ class Training:
             scores, labels = self.executor.run("validate", convert_to_numpy_ret_vals=True)
             right.extend(np.argmax(scores, 1) == np.argmax(labels, 1))
         return float(np.mean(right))
-
-
-def number(value: NDArray) -> float:
-    """The one number in an array of shape (1,)."""
-    return float(value.asnumpy().item())
-
-
-class ImagesPerSecond(ProgressColumn):
-    """The speed of the task."""
-
-    def render(self, task: Task) -> Text:
-        """The column's text."""
-        return Text("" if task.speed is None else f"{task.speed:,.0f} images/s")
-
-
-class Bar:
-    """The progress bar of a training; nothing at all where the output is no terminal.
-
-    images: how many there are in all epochs together.
-    """
-
-    def __init__(self, images: int):
-        self.progress = Progress(
-            "{task.description}",
-            BarColumn(),
-            ImagesPerSecond(),
-            TimeRemainingColumn(),
-            transient=True,
-        )
-        self.progress.disable = not self.progress.console.is_terminal
-        self.task = self.progress.add_task("compiling", total=images)
-
-    def advance(self, images: int, loss: NDArray | None) -> None:
-        """Moves on by some images; shows the loss if given."""
-        self.progress.advance(self.task, images)
-        if loss is not None and not self.progress.disable:
-            self.progress.update(self.task, description=f"loss {number(loss):.4f}")
-
-
-@dataclass
-class History:
-    """The loss and the accuracy after each epoch."""
-
-    losses: list[float] = field(default_factory=list)
-    accuracies: list[float] = field(default_factory=list)
-
-    def plot(self, path: Path) -> None:
-        """Writes both curves as a PNG."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(8, 3.5), layout="constrained")
-        epochs = range(len(self.losses))
-        curves = [("training loss", self.losses), ("validation accuracy", self.accuracies)]
-        for axes, (title, values) in zip(figure.subplots(1, 2), curves, strict=True):
-            axes.plot(epochs, values, marker="o")
-            axes.set(title=title, xlabel="epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.grid(alpha=0.3)
-        figure.savefig(path, dpi=120)
 
 
 def export(model: Model, images: np.ndarray, path: Path) -> tuple[float, float]:
@@ -186,14 +119,13 @@ def find_data(path: Path | None) -> tuple[tuple[Pair, Pair, Pair], str]:
 
 def train(training: Training, epochs: int) -> History:
     """Trains for some epochs and prints the documentation's two lines for each."""
-    history, bar = History(), Bar(epochs * training.images)
-    with bar.progress:
-        for epoch in range(epochs):
-            print(f"Epoch {epoch}")
-            history.losses.append(training.epoch(bar))
-            history.accuracies.append(training.accuracy())
-            print(f"Loss = {history.losses[-1]:f}\tValidation accuracy = {history.accuracies[-1]:f}", flush=True)
-    return history
+    steps = progress(training.executor, "train", epochs)
+    for epoch in steps:
+        steps.log("validation accuracy", training.accuracy())
+        loss, accuracy = (values[-1] for values in steps.history.values())
+        print(f"Epoch {epoch}")
+        print(f"Loss = {loss * training.share:f}\tValidation accuracy = {accuracy:f}", flush=True)
+    return steps.history
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

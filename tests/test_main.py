@@ -1,4 +1,3 @@
-import io
 import re
 import struct
 import subprocess
@@ -10,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from rich.console import Console
 
-from hetu_jax import ndarray
 from hetu_jax.__main__ import main
-from hetu_jax.quickstart import Bar, find_data
+from hetu_jax.quickstart import find_data
 
 install = import_module("hetu_jax.install")
 
@@ -137,14 +134,3 @@ def test_quickstart_finds_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (train, valid, _), words = find_data(path)
         assert (len(train[0]), len(valid[0])) == (10, 2)
         assert words == f"MNIST from {tmp_path.resolve()}"
-
-
-def test_the_bar_shows_itself_in_a_terminal_only() -> None:
-    loss = ndarray.array([0.5], ndarray.cpu(0))
-    for terminal, shown in ((True, "loss 0.5000"), (False, "")):
-        bar = Bar(100)
-        bar.progress.live.console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-        bar.progress.disable = not terminal
-        with bar.progress:
-            bar.advance(50, loss)
-        assert shown in bar.progress.console.file.getvalue()
