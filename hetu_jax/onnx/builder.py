@@ -369,7 +369,15 @@ def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:
         return dtype
     if "tensor(float)" in texts:
         return np.dtype(np.float32)
-    return dtype_of_text(next(iter(texts)))
+    wider = [dtype_of_text(text) for text in texts if text.startswith("tensor(")]
+    for other in wider:
+        if np.can_cast(dtype, other, "safe"):
+            return other
+    names = ", ".join(map(str, wider))
+    raise OnnxExportError(f"{schema.name} takes {names} at opset {schema.since_version}, and not {dtype}")
+
+
+_DTYPES = {"to", "dtype", "output_dtype", "output_datatype"}  # attributes that say what an output holds
 
 
 def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attributes: dict[str, Any]) -> np.dtype:
@@ -382,7 +390,11 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
     texts = next(c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text)
     if len(texts) == 1:
         return dtype_of_text(texts[0])
-    number = attributes.get("to", attributes.get("dtype"))
+    said = {
+        name: attributes.get(name, schema.attributes[name].default_value.i)
+        for name in _DTYPES & schema.attributes.keys()
+    }
+    number = next((kind for kind in said.values() if kind), None)
     if number is None and "value" in attributes:
         number = attributes["value"].data_type
     if number is not None:

@@ -106,7 +106,9 @@ class GraphWriter:
         formals = [self._formal(formal, kind) for formal, kind in zip(graph.formals, takes, strict=True)]
         self._infer(graph)
         outer, self.g.nodes = self.g.nodes, []
-        results = [self._result(result, {value.name for value in formals}) for result in graph.results]
+        results: list[Value] = []
+        for result in graph.results:
+            results.append(self._result(result, {value.name for value in results}))
         inner, self.g.nodes = self.g.nodes, outer
         infos = [[self._info(value) for value in values] for values in (formals, results)]
         return helper.make_graph(inner, graph.name or "inner", *infos), results
@@ -124,13 +126,15 @@ class GraphWriter:
         feeds = {node: self.known[node] for node in outside if isinstance(self.known.get(node), Known)}
         self.known.update(shapes.infer(ends, feeds, self.symbols, []))
 
-    def _result(self, result: Any, formals: set[str]) -> Value:
-        """The Value of a result, which a node of the graph must have made."""
+    def _result(self, result: Any, taken: set[str]) -> Value:
+        """The Value of a result, which a node of the graph must have made, for no other result."""
         if isinstance(result, Node):
             for node in toposort([result], self.values, lambda node: node.needs):
                 self.visit(node)
         value = self._operand(result)
-        made = {name for node in self.g.nodes for name in node.output}
+        if not isinstance(value, Value):
+            self.g.refuse("a graph inside it gives a sequence, which the export does not write")
+        made = {name for node in self.g.nodes for name in node.output} - taken
         return value if value.name in made else self.g.shaped(self.g.Identity(value), value.shape)
 
     @staticmethod

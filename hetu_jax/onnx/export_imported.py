@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,20 +56,48 @@ def export(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Any:
 
 
 def export_older(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Value | None:
-    """What today's operators make of a Softmax of before opset 13, which took all axes from one on as one.
-
-    None for any other operator, and where the number of axes is unknown.
-    """
-    if node.op.onnx_name not in ("Softmax", "LogSoftmax", "Hardmax") or node.op.since >= 13:
+    """What today's operators make of one of an older version; None where they cannot say it."""
+    older = _OLDER.get((node.op.onnx_name, node.op.since))
+    if older is None or node.outputs > 1:
         return None
-    value = values[node.inputs[0]]
+    arguments = node.bound
+    operands = [_operand(g, arguments.get(name), values) for name in node.op.inputs]
+    return older(g, node.op.onnx_name, operands, arguments)
+
+
+def _flattened(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value | None:
+    """Softmax and its like before opset 13, which took all axes from one on as one."""
+    (value,) = operands
     if value.shape is None:
         return None
-    axis = node.bound["axis"] % value.rank
+    axis = arguments["axis"] % value.rank
     longer = [axis + i for i, length in enumerate(value.shape[axis:]) if length != 1] or [axis]
     if len(longer) == 1:
-        return g.add(node.op.onnx_name, [value], axis=longer[0])
-    return g.Reshape(g.add(node.op.onnx_name, [g.Flatten(value, axis=axis)], axis=-1), g.shape_of(value))
+        return g.add(name, [value], axis=longer[0])
+    return g.Reshape(g.add(name, [g.Flatten(value, axis=axis)], axis=-1), g.shape_of(value))
+
+
+def _transformed(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value | None:
+    """DFT before opset 20, whose axis was an attribute."""
+    flags = {flag: arguments[flag] for flag in ("inverse", "onesided")}
+    return g.DFT(*operands[:2], arguments["axis"], **flags) if g.opset >= 20 else None
+
+
+def _resized(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value:
+    """Upsample, which is Resize by now."""
+    X, scales = operands
+    mode = {"bilinear": "linear"}.get(arguments["mode"], arguments["mode"])
+    options = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return g.Resize(X, None, scales, mode=mode, **options)
+
+
+_OLDER: dict[tuple[str, int], Callable[..., Value | None]] = {
+    ("Softmax", 1): _flattened,
+    ("LogSoftmax", 1): _flattened,
+    ("Hardmax", 1): _flattened,
+    ("DFT", 1): _transformed,
+    ("Upsample", 1): _resized,
+}
 
 
 def export_of_domain(g: Builder, node: OnnxNode, values: Mapping[Node, Any], known: Any) -> Any:
@@ -84,7 +112,7 @@ def export_of_domain(g: Builder, node: OnnxNode, values: Mapping[Node, Any], kno
     while operands and operands[-1] is None:
         operands.pop()
     domain = node.op.domain
-    version = g.opsets[domain] = max(g.opsets.get(domain, 0), _VERSIONS.get(domain, 1), node.op.since)
+    version = g.opsets[domain] = max(g.opsets.get(domain, 1), _first_version(node, attributes))
     if operators.find(domain, node.op.onnx_name, version) is not node.op:
         g.refuse(f"{domain} {version} has another {node.op.onnx_name} than the imported model")
     kinds = list(known) if node.outputs > 1 and known is not None else [known]
@@ -93,7 +121,20 @@ def export_of_domain(g: Builder, node: OnnxNode, values: Mapping[Node, Any], kno
     return made[0] if node.outputs == 1 else made
 
 
-_VERSIONS = {operators.ML: 3}  # later ones withdraw operators; those that came with them raise it
+def _first_version(node: OnnxNode, attributes: Mapping[str, Any]) -> int:
+    """The version of the domain to ask for: later ones withdraw operators, earlier ones lack attributes."""
+    for version in range(3 if node.op.domain == operators.ML else 1, 6):
+        schema = _schema(node, version)
+        if schema is not None and attributes.keys() <= schema.attributes.keys() and node.op.since <= version:
+            return version
+    return node.op.since
+
+
+def _schema(node: OnnxNode, version: int) -> Any:
+    try:
+        return onnx.defs.get_schema(node.op.onnx_name, version, node.op.domain)
+    except onnx.defs.SchemaError:
+        return None
 
 
 def _listed(given: Any) -> Sequence[Any]:
@@ -103,9 +144,10 @@ def _listed(given: Any) -> Sequence[Any]:
 def _dtype(node: OnnxNode, version: int, place: int, known: Any = None) -> np.dtype:
     """Of an output: what the standard says, and the trace's where it leaves a choice."""
     found = None if known is None else np.dtype(known.dtype)
-    try:
-        schema = onnx.defs.get_schema(node.op.onnx_name, version, node.op.domain)
-    except onnx.defs.SchemaError:
+    schema = _schema(node, version)
+    if "values_tensor" in node.arguments:
+        return node.arguments["values_tensor"].dtype
+    if schema is None:
         return found or np.dtype(np.float32)
     text = schema.outputs[min(place, len(schema.outputs) - 1)].type_str
     texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text), [text])
@@ -113,7 +155,8 @@ def _dtype(node: OnnxNode, version: int, place: int, known: Any = None) -> np.dt
     if found in dtypes:
         return found
     integers = found is not None and found.kind in "iu"
-    wanted = np.dtype(np.int64) if integers or "classlabels_int64s" in node.arguments else np.dtype(object)
+    integers |= any(name in node.arguments for name in ("classlabels_int64s", "classlabels_ints", "values_int64s"))
+    wanted = np.dtype(np.int64) if integers else np.dtype(object)
     return next((dtype for dtype in (wanted, *dtypes) if dtype in dtypes), np.dtype(np.float32))
 
 
@@ -130,7 +173,7 @@ def _known(g: Builder, given: Any, values: Mapping[Node, Any]) -> Any:
 
 
 def _attribute(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype != object:
+    if isinstance(value, np.ndarray):
         return numpy_helper.from_array(value)
     if isinstance(value, onnx.TypeProto):
         return value

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -146,7 +147,8 @@ class _Walk:
                 part.shape = of_part.shape
             return
         value.shape = getattr(known, "shape", None)
-        if known is not None and not self._is_of_onnx(node):  # of which JAX knows 32 bits only
+        dtype = jax.dtypes.canonicalize_dtype(value.dtype) if self._is_of_onnx(node) else value.dtype
+        if known is not None and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
@@ -194,7 +196,7 @@ class _Walk:
         """A call of an ONNX operator as that operator, or None where it cannot go back as what it was."""
         if has_graphs(node) and can_export(node):
             return self.inner.export(node)
-        if node.op.domain:
+        if node.op.domain and not has_graphs(node):
             return export_imported.export_of_domain(self.g, node, self.values, known)
         if export_imported.can_return(node, self.g.opset):
             return export_imported.export(self.g, node, self.values)
@@ -220,6 +222,8 @@ def _needs(node: Node) -> Sequence[Node]:
 
 def _problem(node: Node) -> str | None:
     """Why a node cannot be part of a model, if so."""
+    if getattr(node, "nested", False):
+        return f"{node.describe()} holds a sequence, an optional or a map, and the export writes arrays only"
     if isinstance(node, Feed):
         return f"the outputs depend on {node.describe()}, which is not among the inputs: add it there"
     reason = exporters.TRAINING if node.trains else exporters.NOT_EXPORTED.get(node.op.__name__ if node.op else "")
@@ -239,6 +243,7 @@ def _nodes(nodes: Any, what: str) -> list[Node]:
 
 def _check_exportable(inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
     problems = [(isinstance(n, Feed), problem) for n in toposort(outputs, inputs, _needs) if (problem := _problem(n))]
+    problems += [(False, problem) for n in inputs if getattr(n, "nested", False) and (problem := _problem(n))]
     texts = [text for _, text in sorted(problems, key=lambda problem: problem[0])]
     if texts:
         more = f"; and {len(texts) - 3} more" if len(texts) > 3 else ""

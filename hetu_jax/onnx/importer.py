@@ -98,8 +98,10 @@ class Importer:
 
     def _output(self, info: onnx.ValueInfoProto) -> Node:
         node = self._as_node(self._read(self.scope, info.name), info.name)
-        if info.type.HasField("tensor_type") and not isinstance(node, Feed):
-            node.declared = _dims(info.type.tensor_type)  # for the export, which may not find it
+        kind = info.type.WhichOneof("value")
+        if not isinstance(node, Feed):  # for the export, which may not find them
+            node.declared = _dims(info.type.tensor_type) if kind == "tensor_type" else None
+            node.nested = kind is not None and _is_nested(info.type)
         return node
 
     def _read(self, scope: Scope, name: str) -> Any:
@@ -160,11 +162,11 @@ class Importer:
                 dtype = dtype_of(tensor.elem_type)
                 return GraphInput(info.name, dtype, _dims(tensor), dtype.kind == "O")
             if kind in ("sequence_type", "optional_type"):
-                return GraphInput(info.name, *_element(info.type))
+                return GraphInput(info.name, *_element(info.type), nested=_is_nested(info.type))
         except ValueError as error:
             raise OnnxImportError(f"the input {info.name!r}: {error}") from None
         if kind == "map_type":
-            return GraphInput(info.name, object, None, on_host=True)
+            return GraphInput(info.name, object, None, on_host=True, nested=True)
         what = f"the type {kind}, which is not supported" if kind else "no type"
         raise OnnxImportError(f"the input {info.name!r} has {what}")
 
@@ -360,6 +362,13 @@ def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
     if dim.HasField("dim_value"):
         return dim.dim_value if dim.dim_value >= 0 else None
     return None if dim.dim_param.startswith("?") else dim.dim_param or None
+
+
+def _is_nested(kind: onnx.TypeProto) -> bool:
+    """Whether it is more than one array, or none."""
+    if kind.HasField("optional_type"):
+        return _is_nested(kind.optional_type.elem_type)
+    return not kind.HasField("tensor_type")
 
 
 def _element(kind: onnx.TypeProto) -> tuple[np.dtype, None, bool]:

@@ -157,11 +157,12 @@ class GraphInput(Placeholder):
 
     dtype: NumPy's, 64-bit ones being held in 32 bits unless JAX has x64 on.  declared: the dimensions that the model
     names, ints or symbols, or None.  on_host: whether it takes strings or maps, which stay Python's.
+    nested: whether it takes a sequence or a map, perhaps an optional one.
     """
 
-    def __init__(self, name: str, dtype: Any, declared: Dims | None, on_host: bool = False):
+    def __init__(self, name: str, dtype: Any, declared: Dims | None, on_host: bool = False, nested: bool = False):
         super().__init__(name)
-        self._dtype, self.declared, self.on_host = np.dtype(dtype), declared, on_host
+        self._dtype, self.declared, self.on_host, self.nested = np.dtype(dtype), declared, on_host, nested
 
     @property
     def dtype(self) -> np.dtype:

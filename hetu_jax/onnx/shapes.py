@@ -127,6 +127,8 @@ def _trace(
     order = toposort(nodes, feeds)
     structs = {leaf: leaf_struct(leaf) for leaf in order if isinstance(leaf, Variable)}
     for node, known in feeds.items():
+        if known.dtype == object:  # strings, which JAX does not trace
+            continue
         shape = tuple(symbols.length(dim, trial) for dim in known.shape)
         structs[node] = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(known.dtype))
     found: dict[Node, Any] = {}
