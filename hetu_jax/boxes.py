@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,6 +173,13 @@ def feed_structs(target: Any, group: str | None, nodes: Iterable[Node], feed_sha
         if node not in found and group in loaders:
             found[node] = loaders[group].struct()
     return found
+
+
+def made_at(node: Node) -> str:
+    """Where the user made a node, in the shortest form; the files of notebooks' cells have no names of use."""
+    filename, line = node.site
+    folder = os.getcwd() + os.sep
+    return f"line {line} of a cell" if "ipykernel_" in filename else f"{filename.removeprefix(folder)}:{line}"
 
 
 def shape_text(shape: Sequence[int] | None) -> str:

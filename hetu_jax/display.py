@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from .boxes import shape_text
+from .boxes import made_at, shape_text
 from .errors import GraphError
 from .graph import Node, Placeholder, Variable
 from .ndarray import NDArray
@@ -39,7 +39,7 @@ class Markup(str):
 def of_node(node: Node) -> str:
     """Op, name, shape, where it was made, and its inputs; of a Variable also its numbers."""
     title = html.escape(node.op.__name__ if node.op is not None else type(node).__name__)
-    rows = [("value", _typed(node)), ("made at", str(node.site))]
+    rows = [("value", _typed(node)), ("made at", made_at(node))]
     if isinstance(node, Variable):
         rows.append(("kind", "trainable parameter" if node.trainable else "not trained"))
         rows += _numbers(node.value, tiles=4)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from . import svg
-from .boxes import LIMIT, Box, boxes, feed_structs, shape_text, wanted
+from .boxes import LIMIT, Box, boxes, feed_structs, made_at, shape_text, wanted
 from .costs import Cost, costs
 from .errors import GraphError
 from .executor import Executor
@@ -157,7 +157,7 @@ def _has_graphviz() -> bool:
 
 def _hint(box: Box) -> str:
     """What a box tells when it is pointed at: its nodes and where they were made."""
-    told = [node.describe() for node in box.nodes[:8]]
+    told = [f"{node.name}, made at {made_at(node)}" for node in box.nodes[:8]]
     return "\n".join(told + ([f"and {len(box.nodes) - 8} more"] if len(box.nodes) > 8 else []))
 
 

@@ -84,7 +84,7 @@ class Summary:
         from rich.console import Console
 
         out = io.StringIO()
-        Console(file=out, width=WIDTH, color_system=None).print(self)
+        Console(file=out, width=WIDTH, color_system=None, force_jupyter=False).print(self)
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
     __repr__ = __str__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -58,6 +60,7 @@ class History(Mapping[str, np.ndarray]):
             self._curve(axes, name)
         if path is not None:
             figure.savefig(path, dpi=120)
+        figure._repr_png_ = functools.partial(_png, figure)  # for notebooks that have not loaded pyplot
         return figure
 
     def _curve(self, axes: Any, name: str) -> None:
@@ -82,6 +85,12 @@ class History(Mapping[str, np.ndarray]):
         parts = (f"{name} {values[-1]:.4g}" for name, values in self._epochs.items())
         count = max(map(len, self._epochs.values()), default=0)
         return f"<History of {count} epochs{''.join(f'; {part}' for part in parts)}>"
+
+
+def _png(figure: Any) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=80)
+    return out.getvalue()
 
 
 class Progress:

@@ -76,6 +76,12 @@ def test_executor():
     assert rows["group '<predict>'"] == "inference; feed x; gives y"
 
 
+def test_nodes_of_notebooks():
+    names = {"ht": ht}
+    exec(compile("\ny = ht.Variable('x')", "/somewhere/ipykernel_123/456.py", "exec"), names)
+    assert shown(names["y"])[0]["made at"] == "line 2 of a cell"
+
+
 @pytest.mark.parametrize("shape", [(3, 5), (3, 5, 3)])
 def test_png(shape):
     plane = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)

@@ -79,6 +79,7 @@ def test_plot(tmp_path):
     history = ht.progress(graph, "train", epochs=2).run()
     figure = history.plot(tmp_path / "curves.png")
     assert [axes.get_title() for axes in figure.axes] == ["loss", "size"]
+    assert figure._repr_png_().startswith(b"\x89PNG")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
