@@ -163,17 +163,21 @@ class Dataloader:
         number = self._order[self.batch_index]
         if advance:
             self._move_on()
-        if self._all is None and self._ahead is None:
-            streamed = self.batch_func or isinstance(self._device, jax.sharding.Mesh)
-            self._all = None if streamed else self.raw_data.on_device(self._device)
-            self._ahead = Ahead(self._fetch) if self._all is None else None
-        if self._all is None:
+        if not self.resident():
             order = self._order or self._indices.order(self.epoch)
             batch = self._ahead.take(number, order[self.batch_index])
             self.last_batch_size = batch.shape[0]
             return None, (batch,)
         start, self.last_batch_size = self._rows(number)
         return self.last_batch_size, (self._all, np.int32(start))
+
+    def resident(self) -> bool:
+        """Whether the data is on the device as a whole; decided, and done, when it is first asked for."""
+        if self._all is None and self._ahead is None:
+            streamed = self.batch_func or isinstance(self._device, jax.sharding.Mesh)
+            self._all = None if streamed else self.raw_data.on_device(self._device)
+            self._ahead = Ahead(self._fetch) if self._all is None else None
+        return self._all is not None
 
     def _move_on(self) -> None:
         self.batch_index += 1
@@ -264,6 +268,9 @@ class DataloaderOp(Feed):
 
     def read(self, static: int | None, arrays: tuple[Any, ...]) -> jax.Array:
         return _batch(static, arrays)
+
+    def resident(self, group: str) -> bool:
+        return self._loader(group).resident()
 
     def batch_num(self, group: str) -> int:
         return self._loader(group).batch_num
@@ -375,6 +382,9 @@ class GNNDataLoaderOp(Feed):
 
     def pull(self, group: str, advance: bool) -> tuple[None, tuple[Any, ...]]:
         return None, (self._value(GNNDataLoaderOp.graph),)
+
+    def resident(self, group: str) -> bool:
+        return False
 
     def get_batch_num(self, name: str) -> None:
         """None: graphs come one by one."""

@@ -102,9 +102,10 @@ class Executor(Reports):
         convert_to_numpy_ret_vals: bool = False,
         inference: bool | None = None,
         dataloader_step: bool = True,
+        steps: int | None = None,
         batch_num: int | None = None,
     ) -> list[Any]:
-        """One step of a group.
+        """One step of a group, or several.
 
         name: the group; the only one where there is but one.
         eval_node_list: if given, what the group evaluates from now on.
@@ -112,22 +113,47 @@ class Executor(Reports):
         convert_to_numpy_ret_vals: NumPy arrays instead of NDArrays.
         inference: True or False overrides what dropout and batch norm do; updates still happen.
         dataloader_step: False takes the next batch without moving on.
+        steps: how many steps to take, with the same `feed_dict`; small ones in one dispatch (`HETU_JAX_SCAN`).  The
+            numbers are those of as many calls.
         batch_num: with `pipeline=`, how many micro-batches a training step takes; `feed_dict` is then a list with a
             dict for each, and the results are those of `pipeline.MicroBatches` or `pipeline.GPipe`.
-        Returns: one entry a node, in order: an NDArray, or None for a node that only updates.
-        Raises GraphError for an unknown group, FeedError for wrong feeds, OpError where an op refuses its inputs.
+        Returns: one entry a node, in order: an NDArray, or None for a node that only updates.  With `steps` an NDArray
+            has a further axis 0 of that size; a node whose value changes its shape has a list instead.
+        Raises GraphError for an unknown group, FeedError for wrong feeds, OpError where an op refuses its inputs,
+            ValueError for `steps` below 1, or together with dataloader_step=False.
         """
         group = self._group(name)
         if eval_node_list and (nodes := listed_nodes(eval_node_list, name)) != group.eval_node_list:
             self._add(nodes)
             group.retarget(nodes)
         if batch_num is not None or isinstance(group, pipeline.MicroBatches):
-            pipeline.check(group, None)
+            pipeline.check(group, steps)
             return group.run_batches(feed_dict, batch_num, inference, dataloader_step, convert_to_numpy_ret_vals)
-        values = group.run(feed_dict or {}, inference, dataloader_step)
+        if steps is None:
+            values = group.run(feed_dict or {}, inference, dataloader_step)
+        else:
+            _check_steps(steps, dataloader_step)
+            values = group.run_several(feed_dict or {}, inference, int(steps))
         if convert_to_numpy_ret_vals:
             return [_numpy(value) for value in values]
         return [NDArray(value) if isinstance(value, jax.Array) else value for value in values]
+
+    def run_epoch(
+        self,
+        name: str = "default",
+        feed_dict: Mapping[Node, Any] | None = None,
+        convert_to_numpy_ret_vals: bool = False,
+        inference: bool | None = None,
+    ) -> list[Any]:
+        """As many steps of a group as its dataloaders have batches.
+
+        The arguments and what is returned are as of `run` with `steps`.
+        Raises GraphError for a group without dataloaders, and what `run` raises.
+        """
+        batches = self.get_batch_num(name)
+        if batches is None:
+            raise GraphError(f"group {name!r} has no dataloader, and so no epoch: use run({name!r}, steps=...)")
+        return self.run(name, (), feed_dict, convert_to_numpy_ret_vals, inference, steps=batches)
 
     def _group(self, name: str) -> Group:
         try:
@@ -236,6 +262,13 @@ class Executor(Reports):
         lines = [f"<Executor on {self.ctx!r}, {len(self.param_nodes)} trainable Variables"]
         lines += [f"  {group!r}" for group in self.subexecutor.values()]
         return "\n".join(lines) + ">"
+
+
+def _check_steps(steps: Any, dataloader_step: bool) -> None:
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise ValueError(f"steps is how many steps to take, an integer from 1 on, not {steps!r} (at {user_site()})")
+    if not dataloader_step:
+        raise ValueError(f"steps= moves the dataloaders on; leave out dataloader_step=False (at {user_site()})")
 
 
 def _numpy(value: Any) -> Any:

@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,7 @@ from .ndarray import ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
 from .storage import storage_dtype, stored
 from .valueless import Valueless
+from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the package have them here
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 OPS: dict[str, Op] = {}
@@ -486,6 +487,10 @@ class Feed(Node):
         """Shape and dtype of what the group is fed, where that is known."""
         return self._abstract()
 
+    def resident(self, group: str) -> bool:
+        """Whether all that the group is ever fed is on the device, and a step picks from it."""
+        return True
+
     def batch_num(self, group: str) -> int | None:
         """The number of batches in an epoch of the group, or None where that means nothing."""
         return None
@@ -555,44 +560,3 @@ def placeholder_op(
 ) -> Variable | Placeholder:
     """Hetu's other name for `Variable`; see there."""
     return Variable(name, value, initializer, trainable, dtype, ctx)
-
-
-def toposort(
-    nodes: Iterable[Node],
-    stop: Container[Node] = (),
-    edges: Callable[[Node], Sequence[Node]] = lambda node: node.inputs,
-) -> list[Node]:
-    """`nodes` and all below them, inputs first and left to right, without recursion.
-
-    stop: nodes not to be listed nor looked under.  edges: gives the nodes below a node.
-    """
-    order: list[Node] = []
-    done: set[Node] = set()
-    stack = list(nodes)[::-1]
-    while stack:
-        node = stack[-1]
-        if node in done or node in stop:
-            stack.pop()
-            continue
-        pending = [below for below in edges(node) if below not in done and below not in stop]
-        if pending:
-            stack.extend(reversed(pending))
-        else:
-            done.add(node)
-            order.append(node)
-            stack.pop()
-    return order
-
-
-def flatten(container: Any) -> Iterator[Any]:
-    """The items of nested lists and tuples, left to right."""
-    for item in container:
-        if isinstance(item, list | tuple):
-            yield from flatten(item)
-        else:
-            yield item
-
-
-def find_topo_sort(node_list: Sequence[Node]) -> list[Node]:
-    """The nodes below `node_list`, inputs first: Hetu's name for `toposort`."""
-    return toposort(node_list)

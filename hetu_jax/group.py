@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import costs, layout, parallel, random
+from . import costs, layout, parallel, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site, warn_user
 from .trace import Env, Run, evaluate, missing_value
@@ -27,12 +28,13 @@ SHAPES_BEFORE_NOTICE = 4
 
 
 class Step(NamedTuple):
-    """One compiled step and what it takes and gives; `plain` is the same, op by op.
+    """One compiled step and what it takes and gives; `several` goes through many, `plain` is the same op by op.
 
     It replaces the values of `taken`, which live in `home` in this order, and may update others.
     """
 
     call: Callable[..., Any]
+    several: Callable[..., Any]
     plain: Callable[..., Any]
     taken: tuple[Variable, ...]
     home: Home
@@ -69,7 +71,7 @@ class Group:
         self._feeds = [n for n in self.topo_order if isinstance(n, Feed)]
         self._written = tuple(dict.fromkeys(v for n in self.topo_order for v in n.writes))
         self._fetches = tuple(self.eval_node_list)
-        self._moves_seen = -1
+        self._moves_seen, self._known_work = -1, {}
         self._steps = self._all_steps.setdefault(self._fetches, {})
 
     @property
@@ -92,9 +94,57 @@ class Group:
 
     def run(self, feed_dict: Mapping[Node, Any], inference: bool | None, advance: bool) -> list[Any]:
         """One step: the fetched values, as the step returned them."""
+        training = self._begin(feed_dict, inference)
+        return self._take_step(*self._pull(feed_dict, training, advance))
+
+    def run_several(self, feed_dict: Mapping[Node, Any], inference: bool | None, steps: int) -> list[Any]:
+        """Several steps, in one dispatch where that pays: each fetched value stacked along a new axis 0."""
+        training = self._begin(feed_dict, inference)
+        if isinstance(feed_dict, Mapping):  # converted once, and so the same arrays at every step
+            feed_dict = {n: n.convert(x) if isinstance(n, Placeholder) else x for n, x in feed_dict.items()}
+        taking = training and not self.executor.config.detect_nan
+        fits = taking or not self._written
+        if (
+            fits
+            and all(feed.resident(self.loader) for feed in self._feeds)
+            and scan.wanted(self._work(feed_dict, training)[2])
+        ):
+            pulled = [self._pull(feed_dict, training, True) for _ in range(steps)]
+            runs = itertools.groupby(pulled, key=lambda pull: pull[0])
+            parts = [self._in_one_dispatch(key, [arrays for _, arrays in run]) for key, run in runs]
+            return [scan.joined(column) for column in zip(*parts, strict=True)]
+        return self._one_by_one(self._pull(feed_dict, training, True) for _ in range(steps))
+
+    def _one_by_one(self, pulled: Iterable[tuple[Any, list[Any]]]) -> list[Any]:
+        values = [self._take_step(key, arrays) for key, arrays in pulled]
+        return [scan.stacked(column) for column in zip(*values, strict=True)]
+
+    def _in_one_dispatch(self, key: Any, fed: list[list[Any]]) -> list[Any]:
+        """Steps that depend on the same; `fed` has the arrays of each."""
+        step, parts = self._step(key), scan.split(fed)
+        if len(fed) == 1 or parts is None or step.call is step.plain:
+            return self._one_by_one((key, arrays) for arrays in fed)
+        numbers = np.stack([random.next_seqnum() if step.draws else np.uint32(0) for _ in fed])
+        kept, mesh = [variable.value for variable in step.kept], self.executor.config.mesh
+        parallel.wait_for_last(mesh)
+        arguments = step.home.values, kept, *parts, random.base_key(), numbers, jax.tree.structure(fed[0])
+        try:
+            values, step.home.values[:] = step.several(*arguments)
+        except HostValueError:
+            random.step_seqnum(-len(fed) if step.draws else 0)
+            return self._one_by_one((key, arrays) for arrays in fed)
+        parallel.remember(mesh, (values, step.home.values))
+        return values
+
+    def _begin(self, feed_dict: Mapping[Node, Any], inference: bool | None) -> bool:
+        """Whether the run trains, after looking where it runs."""
         training = not (self.inference if inference is None else inference)
         if self._moves_seen != parallel.moves:
             self._consider_spreading(feed_dict, training)
+        return training
+
+    def _pull(self, feed_dict: Mapping[Node, Any], training: bool, advance: bool) -> tuple[Any, list[Any]]:
+        """What a step may depend on, and the arrays that it is fed."""
         statics, arrays = [], []
         for feed in self._feeds:
             if isinstance(feed, Placeholder):
@@ -105,18 +155,26 @@ class Group:
             arrays.append(fed)
         if len(feed_dict) != len(self.need_feed_nodes):
             raise FeedError(self._feed_message(feed_dict))
-        key = (training, *statics)
+        return (training, *statics), arrays
+
+    def _step(self, key: Any) -> Step:
         step = self._steps.get(key)
         if step is None:
-            step = self._steps[key] = self._build(training, tuple(statics))
-        draw = (random.base_key(), random.next_seqnum()) if step.draws else None
+            step = self._steps[key] = self._build(key[0], key[1:])
         if not step.home.whole:  # another step took some of the Variables in
             step = self._steps[key] = step._replace(home=Home.of(step.taken))
+        return step
+
+    def _take_step(self, key: Any, arrays: list[Any]) -> list[Any]:
+        step, mesh = self._step(key), self.executor.config.mesh
+        parallel.wait_for_last(mesh)
+        draw = (random.base_key(), random.next_seqnum()) if step.draws else None
         arguments = step.home.values, [v._home.values[v._index] for v in step.kept], arrays, draw
         try:
             values, step.home.values[:], updates, faults = step.call(*arguments)
         except HostValueError as reason:
             values, step.home.values[:], updates, faults = self._op_by_op(key, reason)(*arguments)
+        parallel.remember(mesh, (values, step.home.values))
         if faults is not None:
             self._check_finite(step, faults)
         for variable, value in zip(step.updated, updates, strict=True):
@@ -130,25 +188,31 @@ class Group:
             return
         mesh = parallel.mesh_under(variable.value for variable in self._variables)
         choice = parallel.candidate(config.context.jax_device)
-        if mesh is None and choice is not None and parallel.gains(choice, *self._work(feed_dict, training)):
+        if mesh is None and choice is not None and parallel.gains(choice, *self._work(feed_dict, training)[:2]):
             mesh = choice
         if mesh is not None:
             self.executor.spread(mesh)
 
-    def _work(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float]:
-        """Samples and floating-point operations of a step; zeros where they cannot be told before it runs."""
+    def _work(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float, float]:
+        """Samples in a step, floating-point operations in its convolutions, and in all; zeros where nobody can tell."""
+        if training not in self._known_work:
+            self._known_work[training] = self._estimate(feed_dict, training)
+        return self._known_work[training]
+
+    def _estimate(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float, float]:
         structs = {feed: self._struct(feed, feed_dict) for feed in self._feeds}
         sizes = Counter(struct.shape[0] for struct in structs.values() if struct is not None and struct.shape)
         if not sizes or None in structs.values():
-            return 0, 0
+            return 0, 0, 0
         forward = [part for node in self._fetches for part in getattr(node, "losses", [node])]
         try:
             spent = costs.costs(forward, structs, training, strict=False)
         except GraphError:
-            return 0, 0
-        return max(sizes, key=lambda size: (sizes[size], size)), sum(cost.flops for cost in spent.values()) * (
-            3 if training else 1  # the backward pass does each product twice
-        )
+            return 0, 0, 0
+        passes = 3 if training else 1  # the backward pass does each product twice
+        convolutions = sum(cost.flops for node, cost in spent.items() if _convolves(node))
+        batch = max(sizes, key=lambda size: (sizes[size], size))
+        return batch, convolutions * passes, sum(cost.flops for cost in spent.values()) * passes
 
     def _struct(self, feed: Feed, feed_dict: Mapping[Node, Any]) -> jax.ShapeDtypeStruct | None:
         if not isinstance(feed, Placeholder):
@@ -273,15 +337,18 @@ class Group:
 
         plain = functools.partial(step, False)
         on_host = any(feed.on_host for feed in feeds)
-        call = plain if on_host else self._compiled(functools.partial(step, True))
-        return Step(call, plain, taken, Home.of(taken), kept, updated, draws, checked)
+        traced = functools.partial(step, True)
+        call = plain if on_host else self._compiled(traced, 4)
+        several = self._compiled(scan.scanned(traced), 2, static_argnums=6)
+        return Step(call, several, plain, taken, Home.of(taken), kept, updated, draws, checked)
 
-    def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def _compiled(self, function: Callable[..., Any], results: int, **options: Any) -> Callable[..., Any]:
+        """The function, whose first argument and second result are the Variables that it replaces."""
         mesh = self.executor.config.mesh
-        if mesh is None:
-            return jax.jit(step, donate_argnums=0)
-        whole = parallel.replicated(mesh)
-        return jax.jit(step, donate_argnums=0, out_shardings=(None, whole, whole, None))
+        if mesh is not None:
+            whole = parallel.replicated(mesh)
+            options["out_shardings"] = (None, whole, whole, None)[:results]
+        return jax.jit(function, donate_argnums=0, **options)
 
     def _check_finite(self, step: Step, faults: jax.Array) -> None:
         bad = np.flatnonzero(np.asarray(faults))
@@ -297,11 +364,16 @@ class Group:
     def compile_count(self) -> int:
         """How many times a step of this group was compiled."""
         steps = [step for by_key in self._all_steps.values() for step in by_key.values()]
-        return sum(step.call._cache_size() for step in steps if step.call is not step.plain)
+        compiled = [step for step in steps if step.call is not step.plain]
+        return sum(step.call._cache_size() + step.several._cache_size() for step in compiled)
 
     def __repr__(self) -> str:
         kind = "inference" if self.inference else "training"
         return f"<group {self.name!r}: {kind}, {len(self.eval_node_list)} fetched of {len(self.topo_order)} nodes>"
+
+
+def _convolves(node: Node) -> bool:
+    return node.op is not None and node.op.__module__.endswith("ops.conv")
 
 
 def _own(value: Any, held: set[int]) -> Any:

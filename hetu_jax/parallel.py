@@ -16,10 +16,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 SWITCH = "HETU_JAX_SPREAD"  # 0: never; 1: whenever the batch divides; by default, large steps on CPUs
 MOST_HOST_DEVICES = 8
-WORTH_SPREADING = 2e8  # floating-point operations of a step from which it gains
+WORTH_SPREADING = 2e8  # floating-point operations in the convolutions of a step from which it gains
 AXIS = "batch"
 
 moves = 0  # how often the Variables of a graph moved to a mesh; Executors that share them look again
+_running: list[jax.Array] = []  # something that the spread step under way gives
 
 
 def offer_host_devices() -> None:
@@ -52,13 +53,29 @@ def candidate(device: jax.Device) -> Mesh | None:
     return mesh_of(devices) if len(devices) > 1 and device == devices[0] else None
 
 
-def gains(mesh: Mesh, batch: int, operations: float) -> bool:
-    """Whether spreading pays: the batch divides, and there is enough to do.
+def gains(mesh: Mesh, batch: int, convolutions: float) -> bool:
+    """Whether spreading pays: the batch divides, and there is enough to do that XLA would do on one core.
 
-    batch: samples in a step.  operations: floating-point operations of the step.
+    batch: samples in a step.  convolutions: floating-point operations in them; products of matrices use all cores.
     """
-    enough = operations >= WORTH_SPREADING or os.environ.get(SWITCH) == "1"
+    enough = convolutions >= WORTH_SPREADING or os.environ.get(SWITCH) == "1"
     return batch >= mesh.size and batch % mesh.size == 0 and enough
+
+
+def wait_for_last(mesh: Mesh | None) -> None:
+    """Before a step on a mesh of CPU devices: waits for the one before it.
+
+    XLA admits 32 programs a CPU device at a time.  Where more are started ahead, one device's may wait for a place
+    that only comes free when the other device's, behind it in the queue, meets its partner in an all-reduce.
+    """
+    if mesh is not None:
+        jax.block_until_ready([array for array in _running if not array.is_deleted()])
+
+
+def remember(mesh: Mesh | None, results: Any) -> None:
+    """After a step on a mesh of CPU devices was started: what it gives."""
+    if mesh is not None and mesh.devices.flat[0].platform == "cpu":
+        _running[:] = [leaf for leaf in jax.tree.leaves(results) if isinstance(leaf, jax.Array)][:1]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
