@@ -12,6 +12,7 @@ import numpy as np
 from . import layout
 from .errors import GraphError, HostValueError, OpError, remedy
 from .graph import Feed, Node, Variable, toposort
+from .parts import Parts
 
 Env = dict[Node, Any]
 
@@ -62,20 +63,25 @@ def evaluate(nodes: Iterable[Node], env: Env, run: Run) -> list[Any]:
     Raises GraphError for a leaf without a value, OpError when an op refuses its inputs.
     """
     nodes = list(nodes)
-    for node in toposort(nodes, env, lambda node: node.needs):
+    order = toposort(nodes, env, lambda node: node.needs)
+    blocks = Parts(order)
+    for node in order:
         if node not in env:  # a gradient evaluates the forward nodes under it, and leaves their values here
-            env[node] = _value(node, env, run)
+            env[node] = _value(node, env, run, blocks)
     return [layout.plain(env[node]) for node in nodes]
 
 
-def _value(node: Node, env: Env, run: Run) -> Any:
+def _value(node: Node, env: Env, run: Run, blocks: Parts) -> Any:
     if isinstance(node, Variable | Feed):
         raise GraphError(missing_value(node))
     # A node reads the Variables that it writes at their newest: assignments in one step follow each other.
     values = [run.updates.get(n, env[n]) if n in node.writes else env[n] for n in node.needs]
     try:
         with jax.named_scope(node.name):
-            value = layout.evaluate(node, values, env, run) if run.channels_last else node.evaluate(values, env, run)
+            value = blocks.take(node, values)
+            if value is None:
+                evaluated = layout.evaluate if run.channels_last else type(node).evaluate
+                value = evaluated(node, values, env, run)
     except (GraphError, FloatingPointError):
         raise
     except Exception as error:

@@ -109,17 +109,22 @@ def split_op(node, axes, indices, splits):
     indices: which part of each is taken, from 0.
     Returns: the block, same dtype.
     """
+    return node[split_region(node, axes, indices, splits)]
+
+
+def split_region(array, axes, indices, splits):
+    """The slices of the block that `split_op` takes; raises ValueError for arguments that do not fit."""
     axes, indices, splits = _ints(axes), _ints(indices), _ints(splits)
     if not len(axes) == len(indices) == len(splits):
         raise ValueError(f"axes {axes}, indices {indices} and splits {splits} must have one length")
-    block = [slice(None)] * node.ndim
+    block = [slice(None)] * array.ndim
     for axis, index, parts in zip(axes, indices, splits, strict=True):
-        axis = _axis(axis, node.ndim, "axes")
+        axis = _axis(axis, array.ndim, "axes")
         if not 0 <= index < parts:
             raise ValueError(f"split_op takes part {index} of {parts} along axis {axis}: it must be in [0, {parts})")
-        length = node.shape[axis] // parts
+        length = array.shape[axis] // parts
         block[axis] = slice(index * length, None if index == parts - 1 else (index + 1) * length)
-    return node[tuple(block)]
+    return tuple(block)
 
 
 def _ints(value):
@@ -134,10 +139,10 @@ def slice_op(node, begin, size):
     node: any shape and dtype.  begin: one int per axis, not negative.  size: lengths per axis; -1 means to the end.
     Returns: the block, same dtype.
     """
-    return node[_region(node, begin, size)]
+    return node[slice_region(node, begin, size)]
 
 
-def _region(array, begin, size):
+def slice_region(array, begin, size):
     """The slices of the block of `size` at `begin`; raises ValueError where it does not fit."""
     begin, size = _ints(begin), _ints(size)
     if not len(begin) == len(size) == array.ndim:
@@ -155,7 +160,7 @@ def slice_assign_op(node, begin, size, val):
     node: any shape, float.  begin, size: as of `slice_op`.  val: the number.
     Returns: same shape and dtype.  No gradient flows into the block.
     """
-    return node.at[_region(node, begin, size)].set(val)
+    return node.at[slice_region(node, begin, size)].set(val)
 
 
 @op
@@ -165,7 +170,7 @@ def slice_assign_matrix_op(node_A, node_B, begin_A, size_A, begin_B, size_B):
     node_A, node_B: any shapes.  begin_A, size_A, begin_B, size_B: as of `slice_op`; the two blocks have one shape.
     Returns: the shape and dtype of node_A.  The gradient inside the block goes to node_B, outside it to node_A.
     """
-    block, target = node_B[_region(node_B, begin_B, size_B)], _region(node_A, begin_A, size_A)
+    block, target = node_B[slice_region(node_B, begin_B, size_B)], slice_region(node_A, begin_A, size_A)
     room = tuple(part.stop - part.start for part in target)
     if block.shape != room:
         raise ValueError(f"the block of node_B has shape {block.shape}, its place in node_A {room}")
