@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from . import parallel, random
+from . import parallel, precision, random
 from .context import DeviceGroup, get_current_context
 from .errors import GraphError, suggest
 from .graph import Node, Variable
@@ -81,6 +81,8 @@ class HetuConfig:
     dataloader_name: the name under which dataloaders are asked for data, where it is not the group's.
     inference: True makes every group an inference group, False a training group; None decides by its optimizer.
     detect_nan: check every float value of a step for NaN; the first op that made one is named, at some cost in speed.
+    compute_dtype: 'bfloat16' computes convolutions and products in it, and what only passes their values on; Variables,
+        sums, norms, losses and what is fetched stay float32.  None or 'float32' computes all in float32.
     dist_strategy: a strategy of `hetu_jax.dist`, which then says the device.
     comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.
     pipeline: 'gpipe', 'pipedream' or 'hetpipe': a training step takes several micro-batches, see `pipeline`.
@@ -101,6 +103,7 @@ class HetuConfig:
         dataloader_name: str | None = None,
         inference: bool | None = None,
         detect_nan: bool = False,
+        compute_dtype: Any = None,
         dist_strategy: Any = None,
         comm_mode: str | None = None,
         pipeline: str | None = None,
@@ -130,6 +133,7 @@ class HetuConfig:
         self.np_rand = random.get_np_rand()
         self.dataloader_name, self.inference, self.detect_nan = dataloader_name, inference, bool(detect_nan)
         self.dist_strategy, self.comm_mode = dist_strategy, comm_mode
+        self.compute_dtype = precision.compute_dtype(compute_dtype)
         self.eval_node_list = self.my_eval_nodes = list(eval_node_list)
         self.placeholder_to_arr_map = LiveValues()
         self.seen_shapes: dict[Node, tuple[int, ...]] = {}

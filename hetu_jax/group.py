@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import costs, layout, parallel, random, scan
+from . import costs, layout, parallel, precision, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site, warn_user
 from .trace import Env, Run, evaluate, missing_value
@@ -317,20 +317,22 @@ class Group:
         fetches, feeds = self._fetches, self._feeds
         draws = any(node.draws for node in self.topo_order)
         positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
+        narrow = self.executor.config.compute_dtype
 
         def step(compiled, taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
             leaves = dict(env)
-            run = Run(training, random.step_key(*draw) if draws else None, positions, channels_last)
+            run = Run(training, random.step_key(*draw) if draws else None, positions, channels_last, narrow)
             # Updates first: they evaluate the forward pass under jax.vjp, and the other fetches then share it.
             evaluate(sorted(fetches, key=lambda node: not node.trains), env, run)
             renewed = [run.updates[v] if v in run.updates else jnp.copy(leaves[v]) for v in taken]
             others = {v: x for v, x in run.updates.items() if v not in takes and x is not leaves[v]}
             updated[:] = others
             held = {id(x) for x in [*leaves.values(), *renewed, *others.values()]}
-            values = [_own(run.updates.get(node, layout.plain(env[node])), held) for node in fetches]
+            fetched = [run.updates.get(node, layout.plain(env[node])) for node in fetches]
+            values = [_own(value if narrow is None else precision.widened(value), held) for value in fetched]
             if compiled and any(map(_is_text, jax.tree.leaves(values))):
                 raise HostValueError("it gives strings")
             return values, renewed, list(others.values()), _nan_flags(env, checked) if detect_nan else None

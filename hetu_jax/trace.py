@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import layout
+from . import layout, precision
 from .errors import GraphError, HostValueError, OpError, remedy
 from .graph import Feed, Node, Variable, toposort
 from .parts import Parts
@@ -23,6 +23,7 @@ class Run:
     training: what ops that ask for `training` get.  key: the step's random key, or None where no op asks.
     positions: the place of each node that asks for a key, folded into it.
     channels_last: whether feature maps travel as `layout.ChannelsLast`.
+    narrow: the type of products and convolutions (see `precision`), or None for float32 throughout.
     probes: values to add to nodes, by node: the zeros that gradients are taken with respect to.
     updates: the new values of Variables, filled in by the walk.
     """
@@ -33,14 +34,16 @@ class Run:
         key: Any = None,
         positions: Mapping[Node, int] | None = None,
         channels_last: bool = False,
+        narrow: np.dtype | None = None,
     ):
-        self.training, self.key, self.positions, self.channels_last = training, key, positions or {}, channels_last
+        self.training, self.key, self.positions = training, key, positions or {}
+        self.channels_last, self.narrow = channels_last, narrow
         self.probes: list[Mapping[Node, Any]] = []
         self.updates: dict[Variable, Any] = {}
 
     def fork(self, probes: Mapping[Node, Any] | None = None) -> Run:
         """The run of a walk inside this one, with further probes and updates of its own."""
-        inside = Run(self.training, self.key, self.positions, self.channels_last)
+        inside = Run(self.training, self.key, self.positions, self.channels_last, self.narrow)
         inside.probes = [*self.probes, probes] if probes else self.probes
         inside.updates = dict(self.updates)
         return inside
@@ -76,6 +79,8 @@ def _value(node: Node, env: Env, run: Run, blocks: Parts) -> Any:
         raise GraphError(missing_value(node))
     # A node reads the Variables that it writes at their newest: assignments in one step follow each other.
     values = [run.updates.get(n, env[n]) if n in node.writes else env[n] for n in node.needs]
+    if run.narrow is not None:
+        values = precision.inputs(node, values, run.narrow)
     try:
         with jax.named_scope(node.name):
             value = blocks.take(node, values)
