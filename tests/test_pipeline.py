@@ -93,6 +93,17 @@ class TestGPipe:
         values = table.tensor_value.asnumpy()
         assert (values[:5] != 1).all() and (values[5] == 1).all()
 
+    def test_rows_of_a_quantised_table_are_rounded_when_they_are_applied(self):
+        ids = ht.placeholder_op("ids", dtype=np.int32)
+        table = ht.Variable("table", np.full((6, 3), 0.5, np.float32))
+        looked_up = ht.unified_quantized_embedding_lookup_op(table, ids, 1e-4, 0.0, 16)
+        loss = ht.reduce_sum_op(looked_up, [0, 1])
+        executor = ht.Executor({"train": [loss, ht.optim.SGDOptimizer(0.1).minimize(loss)]}, pipeline="gpipe")
+        executor.run("train", feed_dict=[{ids: [1, 4]}, {ids: [1, 2]}])
+        moved = np.array([0, 0.2, 0.1, 0, 0.1, 0])[:, None]
+        codes = table.tensor_value.asnumpy().astype(int) - 2**15
+        np.testing.assert_allclose(codes * 1e-4, np.broadcast_to(0.5 - moved, (6, 3)), atol=3e-4)
+
     def test_other_groups_run_as_ever(self):
         executor, _, feeds = regression(ht.optim.SGDOptimizer(0.1), pipeline="gpipe")
         (loss,) = executor.run("validate", feed_dict=feeds[0])
