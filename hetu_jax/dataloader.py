@@ -53,7 +53,7 @@ class Dataloader:
         self.names = (name,) if isinstance(name, str) else tuple(map(str, name))
         self.name = "_".join(self.names)
         self.func, self.batch_func, self.drop_last = func, batch_func, bool(drop_last)
-        if isinstance(batch_size, bool | str) or batch_size != int(batch_size):
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int | float | np.number) or batch_size % 1:
             raise TypeError(f"batch_size of Dataloader {self.name!r} must be a whole number, not {batch_size!r}")
         self.shuffle, self.offset, self.batch_size = bool(shuffle), int(offset), int(batch_size)
         self.raw_data = RawData(raw_data, dtype, func).shared()

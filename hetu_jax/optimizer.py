@@ -48,9 +48,10 @@ class Optimizer:
     opt_op_type, sparse_opt_op_type = UpdateOp, SparseUpdateOp  # for a single parameter, for some rows of one
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        known = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+        parameters = inspect.signature(cls.__init__).parameters
+        known = [name for name in parameters if name != "self"]
         unknown = [option for option in options if option not in known]
-        if unknown and "kwargs" not in known:
+        if unknown and all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             raise TypeError(
                 f"{cls.__name__} has no argument {unknown[0]!r}; it has {', '.join(known)} (at {user_site()})"
             )
