@@ -43,18 +43,19 @@ def picture(
     """
     sizes = [_size(shape) for shape in shapes]
     rows, chains = _rows(len(shapes), links)
-    width_of = defaultdict(lambda: 4.0, {i: size[0] for i, size in enumerate(sizes)})
+    width_of = {i: size[0] for i, size in enumerate(sizes)}
+    width_of |= {i: _width(link.text, TEXT) for chain, link in zip(chains, links, strict=True) for i in chain[1:-1]}
     rows = _ordered(rows, chains)
     x = _columns(rows, chains, width_of)
     left = min((x[i] - width_of[i] / 2 for i in x), default=0)
     right = max((x[i] + width_of[i] / 2 for i in x), default=0)
     width = max(right - left + 4 * PAD, WIDTH)
     x = {i: at + (width - left - right) / 2 for i, at in x.items()}
-    y, bottom = _heights(rows, sizes)
+    spans, bottom = _spans(rows, sizes)
     kinds = [kind for kind in words if any(shape.kind == kind for shape in shapes)]
     legend, bottom = _legend(kinds, colours, words, width, bottom)
-    drawn = [_line(chain, link.text, x, y, sizes) for chain, link in zip(chains, links, strict=True)]
-    drawn += [_box(shape, x[i], y[i], sizes[i], colours[shape.kind]) for i, shape in enumerate(shapes)]
+    drawn = [_line(chain, link.text, x, spans) for chain, link in zip(chains, links, strict=True)]
+    drawn += [_box(shape, x[i], spans[i][0], sizes[i], colours[shape.kind]) for i, shape in enumerate(shapes)]
     return _document("".join([*drawn, *legend]), width, bottom)
 
 
@@ -157,38 +158,34 @@ def _spread(row: Sequence[int], wish: Mapping[int, float], width_of: Mapping[int
     return {i: mean + start for i, mean, start in zip(row, means, offsets, strict=True)}
 
 
-def _heights(rows: Sequence[Sequence[int]], sizes: Sequence[tuple[float, float]]) -> tuple[dict[int, float], float]:
-    """The middle of each box, from top to bottom, and where the last row ends."""
-    y, top = {}, 2.0 * PAD
+def _spans(
+    rows: Sequence[Sequence[int]], sizes: Sequence[tuple[float, float]]
+) -> tuple[dict[int, tuple[float, float]], float]:
+    """Top and bottom of each box, for an invisible one those of its row, and where the last row ends."""
+    spans, top = {}, 2.0 * PAD
     for row in rows:
         height = max(sizes[i][1] for i in row if i < len(sizes))
-        y.update((i, top + height / 2) for i in row)
+        for i in row:
+            spare = (height - sizes[i][1]) / 2 if i < len(sizes) else 0
+            spans[i] = (top + spare, top + height - spare)
         top += height + GAP_Y
-    return y, top - GAP_Y
+    return spans, top - GAP_Y
 
 
-def _line(
-    chain: Sequence[int],
-    text: str,
-    x: Mapping[int, float],
-    y: Mapping[int, float],
-    sizes: Sequence[tuple[float, float]],
-) -> str:
-    points = [(x[i], y[i]) for i in chain]
-    points[0] = (points[0][0], points[0][1] + sizes[chain[0]][1] / 2)
-    points[-1] = (points[-1][0], points[-1][1] - sizes[chain[-1]][1] / 2 - 5)
-    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for (x1, y1), (x2, y2) in pairwise(points):
+def _line(chain: Sequence[int], text: str, x: Mapping[int, float], spans: Mapping[int, tuple[float, float]]) -> str:
+    """A line that bends between the rows and goes straight down through them; its text stands before its end."""
+    path = f"M{x[chain[0]]:.1f} {spans[chain[0]][1]:.1f}"
+    for start, end in pairwise(chain):
+        y1, y2 = spans[start][1], spans[end][0] - (5 if end == chain[-1] else 0)
         middle = (y1 + y2) / 2
-        path += f"C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} {x2:.1f} {y2:.1f}"
-    (x1, y1), (x2, y2) = points[-2:]
-    label = _text((x1 + x2) / 2, (y1 + y2) / 2 + 3, text, 'class="e" text-anchor="middle"') if text else ""
+        path += f"C{x[start]:.1f} {middle:.1f} {x[end]:.1f} {middle:.1f} {x[end]:.1f} {y2:.1f}"
+        path += "" if end == chain[-1] else f"V{spans[end][1]:.1f}"
+    label = _text((x[start] + x[end]) / 2, middle + 3, text, 'class="e" text-anchor="middle"') if text else ""
     return f'<path d="{path}" class="l" marker-end="url(#a)"/>{label}'
 
 
-def _box(shape: Shape, x: float, y: float, size: tuple[float, float], colours: tuple[str, str]) -> str:
+def _box(shape: Shape, x: float, top: float, size: tuple[float, float], colours: tuple[str, str]) -> str:
     (width, height), (fill, border) = size, colours
-    top = y - height / 2
     lines = "".join(
         _text(x, top + LINE * (n + 1), line, f'text-anchor="middle" class="{"s" if n else "t"}"')
         for n, line in enumerate(shape.lines)
