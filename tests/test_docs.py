@@ -21,6 +21,7 @@ import pytest
 
 from hetu_jax import __main__ as command_line
 from hetu_jax import quickstart
+from hetu_jax.graph import OPS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -80,8 +81,11 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {"HETU_JAX_OFFLINE": "1", "XDG_CACHE_HOME": str(tmp_path), "COLUMNS": "120"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("HETU_DATA", raising=False)
+    before = dict(OPS)
     yield
     import_module("hetu_jax.install").uninstall()
+    for name in set(OPS) - set(before):  # those that a page made
+        del OPS[name]
 
 
 DECIMAL = r"-?\d+\.\d*(?:e-?\d+)?"
