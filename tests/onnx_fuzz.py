@@ -9,12 +9,13 @@ import random
 import sys
 import time
 import warnings
+from unittest import mock
 
 import onnx
 from onnx.backend.test.loader import load_model_tests
 
 from hetu_jax.errors import OnnxImportError
-from hetu_jax.onnx import onnx2hetu
+from hetu_jax.onnx import onnx2hetu, stripping
 from hetu_jax.onnx.reading import parse
 
 LARGEST = 20_000  # bytes of a model to start from
@@ -126,6 +127,8 @@ def problem(content):
     """What is wrong with how bytes are imported; None where a graph or an OnnxImportError came of them."""
     start = time.monotonic()
     try:
+        with mock.patch.object(stripping, "LEAST", 8):
+            stripping.stripped(memoryview(content), "damaged.onnx")
         onnx2hetu.from_onnx(parse(content, "damaged.onnx"))
     except OnnxImportError:
         pass

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 import hetu_jax as ht
 from hetu_jax.errors import OnnxImportError
 from hetu_jax.graph import toposort
-from hetu_jax.onnx import onnx2hetu, operators
+from hetu_jax.onnx import onnx2hetu, operators, stripping
 
 from . import onnx_fuzz
 
@@ -261,6 +261,58 @@ def test_external_data_is_read_from_the_folder_of_the_model(tmp_path):
 def test_external_data_stays_in_the_folder_and_within_its_file(tmp_path, location, length):
     with pytest.raises(OnnxImportError, match="'w'"):
         onnx2hetu.load_onnx(external(tmp_path, location, length))
+
+
+def large(path, **options):
+    """A model of some megabytes in a file."""
+    weights = {"w": rng(600, 600), "half": rng(300, 600).astype(np.float16), "small": rng(600)}
+    nodes = [
+        helper.make_node("Cast", ["half"], ["wide"], to=1),
+        helper.make_node("Gemm", ["x", "w", "small"], ["a"]),
+        helper.make_node("Gemm", ["a", "wide"], ["y"], transB=1),
+    ]
+    model = model_of(nodes, [("x", 1, ["N", 600])], [("y", 1, ["N", 300])], weights)
+    onnx.save(model, path, **options)
+    return weights, model
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_large_models_are_read_without_a_copy_and_outlive_their_file(tmp_path, external):
+    path = tmp_path / "large.onnx"
+    weights, model = large(path, save_as_external_data=external, location="large.data" if external else None)
+    graph = onnx2hetu.load_onnx_graph(path)
+    for name in ("large.onnx", "large.data") if external else ("large.onnx",):
+        content = bytearray((tmp_path / name).read_bytes())
+        content[-100_000:] = bytes(100_000)
+        with open(tmp_path / name, "r+b") as file:  # in place, where the first one lies
+            file.write(content)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(graph.variables[name].value, array)
+    if not external:
+        (got,) = evaluate(graph.outputs, {graph.inputs[0]: rng(2, 600)})
+        np.testing.assert_allclose(got, runtime(model, rng(2, 600))[0], rtol=1e-2, atol=1e-2)
+
+
+def test_large_files_that_are_cut_off(tmp_path):
+    path = tmp_path / "large.onnx"
+    large(path)
+    for length in (1_100_000, path.stat().st_size - 10):
+        (tmp_path / "cut.onnx").write_bytes(path.read_bytes()[:length])
+        with pytest.raises(OnnxImportError, match="is no ONNX model"):
+            onnx2hetu.load_onnx(tmp_path / "cut.onnx")
+
+
+def test_stripped_models_say_where_their_tensors_lie(tmp_path):
+    path = tmp_path / "large.onnx"
+    weights, model = large(path)
+    content = path.read_bytes()
+    short = onnx.ModelProto.FromString(stripping.stripped(memoryview(content), "large.onnx"))
+    assert len(short.SerializeToString()) < 5000
+    for tensor, whole in zip(short.graph.initializer, model.graph.initializer, strict=True):
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        raw = tensor.raw_data or content[int(place["offset"]) :][: int(place["length"])]
+        assert (tensor.name, list(tensor.dims), raw) == (whole.name, list(whole.dims), whole.raw_data)
+    assert stripping.stripped(memoryview(content[:1000]), "large.onnx") is None
 
 
 def test_damaged_models_give_one_kind_of_error():

@@ -64,6 +64,14 @@ def device(value: Any) -> jax.Array:
     return jnp.asarray(narrow(value))
 
 
+def owned(value: np.ndarray) -> jax.Array:
+    """`value` as an array of JAX's in memory of its own, whatever becomes of the memory, or the file, under `value`."""
+    value = narrow(value)
+    made = jax.device_put(value)
+    shared = made.unsafe_buffer_pointer() == value.ctypes.data  # on CPUs, where the alignment permits
+    return jnp.copy(made) if shared else made
+
+
 def host(value: Any, what: str = "a value") -> np.ndarray:
     """`value` as a NumPy array.
 

@@ -16,7 +16,7 @@ from ..gradients import gradients, item_op
 from ..graph import Feed, Node, Variable
 from . import checks, operators
 from . import import_familiar as familiar
-from .arrays import KNOWN_SIZE, device, dtype_of, is_text, small
+from .arrays import KNOWN_SIZE, dtype_of, is_text, owned, small
 from .nodes import Formal, GraphInput, OnnxNode, Subgraph
 from .reading import Tensors
 from .roles import Roles
@@ -150,7 +150,7 @@ class Importer:
     def variable(self, name: str, array: np.ndarray, trainable: bool) -> Variable:
         """A Variable with exactly these elements."""
         made = Variable(name, np.zeros(()), trainable=trainable)
-        made.become(device(array))
+        made.become(owned(array))
         self.variables.setdefault(name, made)
         return made
 

@@ -5,7 +5,9 @@ Nothing is allocated by a size that a file declares: every array is made from by
 
 from __future__ import annotations
 
+import mmap
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,9 @@ from onnx import TensorProto, numpy_helper
 
 from ..errors import OnnxImportError
 from .arrays import dtype_of
+from .stripping import stripped
 
+LARGE = 2**20  # bytes of a file whose tensors are left in it until they are needed
 MAX_FILL = 1000  # how many times as large as its elements a sparse tensor may be when it is written out
 _MAGIC = {
     b"PK\x03\x04": "a zip archive, such as a PyTorch checkpoint (.pt, .pth) or a Keras model: export it to ONNX first",
@@ -39,7 +43,10 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path!r}, seen from {os.getcwd()!r}")
     with open(path, "rb") as file:
-        return parse(file.read(), path)
+        if os.path.getsize(path) < LARGE:
+            return parse(file.read(), path)
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return parse(stripped(content, os.path.basename(path)) or bytes(content), path)
 
 
 def parse(content: bytes, path: str) -> onnx.ModelProto:
@@ -72,12 +79,17 @@ class Tensors:
 
     def __init__(self, folder: str | None):
         self.folder = folder
+        self._maps: dict[str, mmap.mmap] = {}
 
     def array(self, tensor: TensorProto) -> np.ndarray:
         """The elements; strings as an array of objects.  Raises OnnxImportError for what makes no sense."""
         shape, dtype = _shape(tensor.dims, tensor.name), _dtype(tensor)
         if tensor.data_location == TensorProto.EXTERNAL:
-            tensor = self._with_data(tensor, dtype, shape)
+            return self._outside(tensor, dtype, shape)
+        return self._inside(tensor, dtype, shape)
+
+    @staticmethod
+    def _inside(tensor: TensorProto, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         if dtype.kind == "O":
             return _reshaped(np.array([_text(item) for item in tensor.string_data], object), shape, tensor.name)
         if _size(shape) and not tensor.HasField("raw_data") and not _typed_length(tensor):
@@ -106,8 +118,8 @@ class Tensors:
             raise OnnxImportError(f"the sparse tensor {name!r}: {error}") from None
         return dense
 
-    def _with_data(self, tensor: TensorProto, dtype: np.dtype, shape: tuple[int, ...]) -> TensorProto:
-        """The tensor with the bytes that lie outside the model."""
+    def _outside(self, tensor: TensorProto, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """The elements of a tensor whose bytes lie outside the model: a view of the file where that can be."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
         path = self._path(entries.get("location", ""), tensor.name)
         bits = 8 * dtype.itemsize if tensor.data_type not in _PACKED else _PACKED[tensor.data_type]
@@ -118,10 +130,18 @@ class Tensors:
                 f"the tensor {tensor.name!r} of shape {list(shape)} needs {expected} bytes from {offset} on in "
                 f"{entries.get('location')!r}, which has {os.path.getsize(path)}, and declares {length}"
             )
-        with open(path, "rb") as file:
-            file.seek(offset)
-            content = file.read(length)
-        return TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=content)
+        content = memoryview(self._mapped(path))[offset : offset + length] if length else b""
+        if tensor.data_type in _PACKED or dtype.kind == "O" or sys.byteorder != "little":
+            whole = TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=bytes(content))
+            return self._inside(whole, dtype, shape)
+        array = np.frombuffer(content, dtype).reshape(shape)
+        return array if length >= LARGE else array.copy()
+
+    def _mapped(self, path: str) -> mmap.mmap:
+        if path not in self._maps:
+            with open(path, "rb") as file:
+                self._maps[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._maps[path]
 
     def _path(self, location: str, name: str) -> str:
         if self.folder is None:
