@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from .errors import GraphError
 from .executor import Executor
 from .graph import Node
 
-PARAMETERS = 4  # shown inside a box
+PARAMETERS = 4  # shown one by one inside a box
 
 COLOURS = {
     "input": ("#dbeafe", "#3b82f6"),
@@ -37,7 +38,7 @@ WORDS = {
     "shape": "shape, index",
     "loss": "loss",
     "training": "gradient, update",
-    "layer": "several in one",
+    "layer": "several of these",
     "other": "other",
 }
 
@@ -63,10 +64,10 @@ class Drawing:
 
     def _lines(self, box: Box) -> list[str]:
         parameters = [f"{variable.name} {shape_text(variable.shape)}" for variable in box.parameters]
-        more = [f"and {len(parameters) - PARAMETERS} more"] if len(parameters) > PARAMETERS else []
-        if box.kind == "training":
-            parameters = more = []
-        return [box.name, *filter(None, [box.what]), *parameters[:PARAMETERS], *more]
+        if len(parameters) > PARAMETERS:
+            numbers = sum(math.prod(variable.shape) for variable in box.parameters)
+            parameters = [f"{len(parameters)} Variables, {numbers:,} numbers"]
+        return [box.name, *filter(None, [box.what]), *(parameters if box.kind != "training" else [])]
 
     def svg(self, engine: str | None = None) -> str:
         """The picture as SVG.

@@ -72,13 +72,14 @@ class Summary:
         from rich.box import SIMPLE_HEAD
         from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=SIMPLE_HEAD, title=self.group and f"group {self.group!r}", title_justify="left")
         for heading in HEADINGS:
             table.add_column(heading, justify=_side(heading), no_wrap=heading != "layer")
         for row in self.rows:
             table.add_row(*row.cells)
-        return Group(table, *(f"  {line}" for line in self.totals))
+        return Group(table, *(Text(f"  {line}") for line in self.totals))
 
     def __str__(self) -> str:
         from rich.console import Console

@@ -120,6 +120,13 @@ def test_layers_are_boxes():
     assert repr(drawing).startswith(f"<Drawing of {len(drawing.boxes)} boxes")
 
 
+def test_many_parameters_are_counted():
+    x = ht.Variable("x")
+    with ht.name_scope("many"):
+        y = ht.sum_op([x] + [ht.Variable(f"w{i}", value=np.ones((2, 3))) for i in range(5)])
+    assert "many<br>5 Variables, 30 numbers" in ht.draw(y).mermaid()
+
+
 def test_scopes():
     @ht.name_scope("double")
     def double(x):
