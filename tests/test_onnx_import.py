@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 import hetu_jax as ht
 from hetu_jax.errors import OnnxImportError
 from hetu_jax.graph import toposort
-from hetu_jax.onnx import onnx2hetu, operators, stripping
+from hetu_jax.onnx import hetu2onnx, onnx2hetu, operators, stripping
 
 from . import onnx_fuzz
 
@@ -162,6 +162,24 @@ def test_batches_of_other_sizes_need_no_other_model():
         ids = np.arange(n * 6).reshape(n, 6) % 20
         (got,) = executor.run(feed_dict={x: ids}, convert_to_numpy_ret_vals=True)
         np.testing.assert_allclose(got, runtime(transformer(), ids)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_gather_counts_negative_ids_from_the_end_and_trains_its_table():
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"]),
+        helper.make_node("Gather", ["table", "last"], ["l"]),
+    ]
+    weights = {"table": rng(5, 3), "last": np.array([-1])}
+    model = model_of(nodes, [("ids", 7, ["N"])], [("rows", 1, ["N", 3]), ("l", 1, [1, 3])], weights)
+    agrees(model, np.array([0, -1, 3, -5]))
+    (x,), (y, _) = onnx2hetu.from_onnx(model)
+    assert y.op.__name__ == "embedding_lookup_op"
+    train = ht.optim.SGDOptimizer(1.0).minimize(ht.reduce_sum_op(y, [0, 1]))
+    executor = ht.Executor({"train": [train], "infer": [y]})
+    executor.run("train", feed_dict={x: np.array([-1, 1])})
+    (moved,) = executor.run("infer", feed_dict={x: np.arange(5)}, convert_to_numpy_ret_vals=True)
+    np.testing.assert_allclose(weights["table"] - moved, np.repeat([0, 1, 0, 0, 1], 3).reshape(5, 3), atol=1e-6)
+    assert [node.op_type for node in hetu2onnx.export(executor, [x], [y]).graph.node] == ["Gather"]
 
 
 def test_what_hetu_has_is_recorded_as_its_ops():

@@ -1,5 +1,6 @@
 """Models of other frameworks' exporters, in data/onnx_models: both ways, against ONNX Runtime, and trained further."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,9 @@ def test_no_more_nodes_than_pytorch_exports(name):
     theirs = [onnx_nets.torch_export(module, inputs, dynamo) for dynamo in (False, True)]
     counts = [len(onnx.load_model_from_string(other).graph.node) for other in theirs if other]
     assert len(model.graph.node) <= min(counts)
+
+
+def test_the_page_of_what_is_supported_is_fresh():
+    docs = Path(__file__).parents[1] / "docs"
+    page = runpy.run_path(str(docs / "build_onnx.py"))["page"]()
+    assert (docs / "onnx.md").read_text(encoding="utf-8") == page, "run python docs/build_onnx.py"

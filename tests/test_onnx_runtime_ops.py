@@ -104,6 +104,8 @@ CONTRIB = [
     case("GroupQueryAttention", [*PROMPT, *ANGLES], 3, **TURN, scale=0.2, softcap=5.0),
     case("GroupQueryAttention", [*NEXT, *ANGLES], 3, **TURN),
     case("GroupQueryAttention", [*NEXT, *ANGLES], 3, **TURN, local_window_size=3),
+    case("GroupQueryAttention", [*NEXT, *ANGLES, None, None, f(4)], 3, **TURN),
+    case("GroupQueryAttention", PROMPT, 3, **HEADS, smooth_softmax=1),
     case("MatMulNBits", [f(2, 3, 64), u(6, 2, 16), abs(f(12))], K=64, N=6, bits=4, block_size=32, tolerance=1e-3),
     case("MatMulNBits", [f(3, 64), u(6, 2, 16), abs(f(6, 2)), u(6, 1)], K=64, N=6, block_size=32, tolerance=1e-3),
     case(

@@ -13,13 +13,22 @@ from .operators import MICROSOFT, operator_of
 contrib = operator_of(MICROSOFT)
 
 
-def _attended(q, k, v, scale, bias, softcap=0.0):
-    """softmax(scale * q k' + bias) v, of (batch, heads, length, size)."""
+def _attended(q, k, v, scale, bias, softcap=0.0, sink=None):
+    """softmax(scale * q k' + bias) v, of (batch, heads, length, size).
+
+    sink: for each head a further score, of a key that has no value.
+    """
     factor = np.asarray(scale or 1 / math.sqrt(q.shape[-1]), q.dtype)
     scores = jnp.matmul(q, shared_heads(k, q.shape[1]).swapaxes(2, 3)) * factor
     scores = softcap * jnp.tanh(scores / softcap) if softcap else scores
     scores = scores if bias is None else scores + bias.astype(scores.dtype)
-    return jnp.matmul(jax.nn.softmax(scores, axis=-1), shared_heads(v, q.shape[1])), scores
+    weights = jax.nn.softmax(scores if sink is None else _with_sink(scores, sink), axis=-1)
+    return jnp.matmul(weights[..., : k.shape[2]], shared_heads(v, q.shape[1])), scores
+
+
+def _with_sink(scores, sink):
+    column = jnp.broadcast_to(device(sink).astype(scores.dtype).reshape(1, -1, 1, 1), (*scores.shape[:3], 1))
+    return jnp.concatenate([scores, column], axis=-1)
 
 
 def _sum(parts):
@@ -176,10 +185,9 @@ def GroupQueryAttention(
 
     seqlens_k: of each sequence the number of keys, its own included, less one.  Keys and values grow by the new ones,
     which come right after the past of their sequence.
-    Raises ValueError for softmaxes with a sink, which are not supported.
+    head_sink: (num_heads,), a score of each head that takes its share of the softmax and gives nothing; with
+    smooth_softmax it is 0.
     """
-    if smooth_softmax or head_sink is not None:
-        raise ValueError("a softmax with a sink is not supported")
     q, k, v = _grouped(query, key, value, num_heads, kv_num_heads)
     batch, length = q.shape[0], q.shape[2]
     ends = device(seqlens_k).reshape(-1, 1) + 1
@@ -198,7 +206,8 @@ def GroupQueryAttention(
     if local_window_size > 0:
         allowed &= keys > places[:, :, None] - local_window_size
     bias = jnp.where(allowed, 0.0, jnp.finfo(q.dtype).min.astype(q.dtype))[:, None]
-    Y, _ = _attended(q, k, v, scale, _sum([bias, attention_bias]), softcap)
+    sink = np.zeros(num_heads, np.float32) if smooth_softmax == 1 and head_sink is None else head_sink
+    Y, _ = _attended(q, k, v, scale, _sum([bias, attention_bias]), softcap, sink)
     return merge_heads(Y), k, v
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..graph import OPS, Node, Variable
+from . import operators
 from .arrays import is_text
 from .nodes import FamiliarNode, OnnxNode, Subgraph, computed
 from .operators import Operator
@@ -46,7 +47,8 @@ def _few(value: Any) -> bool:
 def translated(node: OnnxNode, in_graph: bool) -> Node | None:
     """The node as a call of a Hetu op, or None where no op is the same.
 
-    in_graph: whether it stands in the graph itself and not in a body of If, Loop or Scan, where nothing is written.
+    in_graph: whether it stands in the graph itself and not in a body of If, Loop or Scan, where nothing is written and
+        no table trained.
     """
     translator = TRANSLATORS.get(node.op.onnx_name)
     if translator is None or node.op.domain or node.outputs > 1 or not node.inputs:
@@ -57,7 +59,7 @@ def translated(node: OnnxNode, in_graph: bool) -> Node | None:
         return None
     name, arguments = call
     op = OPS[name]
-    if op.writes and not in_graph:
+    if (op.writes or name == "embedding_lookup_op") and not in_graph:
         return None
     writes = tuple(arguments[target] for target in op.writes)
     if op.on_record is not None:
@@ -238,7 +240,14 @@ def Reshape(data, shape, allowzero):
 @translator
 def Gather(data, indices, axis):
     table = isinstance(data, Variable) and len(data.shape) == 2 and jnp.issubdtype(data.dtype, jnp.floating)
-    return ("embedding_lookup_op", {"embedding": data, "index": indices}) if table and axis == 0 else None
+    if not table or axis != 0 or not data.shape[0]:
+        return None
+    rows = np.array(data.shape[0], np.int64)  # ids below 0 count from the end, which Hetu's op does not do
+    if isinstance(indices, Node):
+        index = OnnxNode(operators.find("", "Mod", 13), {"A": indices, "B": rows}, name="index")
+    else:
+        index = np.asarray(indices) % rows
+    return "embedding_lookup_op", {"embedding": data, "index": index}
 
 
 @translator
