@@ -15,17 +15,19 @@ from .errors import GraphError, suggest
 from .graph import Feed, Node, Placeholder, Variable, toposort, user_site
 from .group import Group, listed_nodes
 from .ndarray import NDArray, as_numpy
+from .profiles import Profiles
 from .reports import Reports
+from .timing import timers
 from .update import UNLISTED
 
 
-class Executor(Reports):
+class Executor(Reports, Profiles):
     """Runs a graph: each named group of nodes is one compiled step.
 
     eval_node_dict: a list of nodes, which makes the group 'default', or a dict from group names to lists; lists may
         be nested.  A group that holds an optimizer's node is a training group.
     config: a HetuConfig to share; it replaces the keyword arguments.
-    timing: None; Hetu's per-op timers have no meaning in one compiled step, see docs/differences.md.
+    timing: 'cpu' or 'gpu' times the runs, for `logOut`: a run then waits for its results.
     kwargs: the options of `HetuConfig` (ctx, seed, dataloader_name, inference, detect_nan, ...).
     Raises GraphError for lists that hold no nodes, TypeError for an unknown option.
 
@@ -43,8 +45,6 @@ class Executor(Reports):
             self.eval_node_dict = {"default": listed_nodes(eval_node_dict, "default")}
         if config is not None and kwargs:
             raise TypeError(f"Executor got config= and also {', '.join(kwargs)}: put those into the config")
-        if timing is not None:
-            raise GraphError("timing= is not available: a step is one compiled program; profile it with jax.profiler")
         wanted = [node for nodes in self.eval_node_dict.values() for node in nodes]
         if not isinstance(config, HetuConfig | None):
             raise TypeError(
@@ -61,6 +61,7 @@ class Executor(Reports):
         }
         for group in self.subexecutor.values():
             group.inference = self.config.inference if self.config.inference is not None else group.inference
+        self.timers = timers(timing, self.subexecutor)
 
     def _add(self, nodes: Sequence[Node]) -> None:
         """Takes in nodes: their order, and values for Variables that have none."""
@@ -218,19 +219,6 @@ class Executor(Reports):
     def load_seeds(self, seeds: tuple[int, int]) -> None:
         """Sets the random state to (seed, sequence number), as a checkpoint stores it."""
         random.set_seed_status(*seeds)
-
-    def profile(
-        self, feed_shapes: Mapping[Node, Sequence[int]], log_file: str, profiler: str = "cpu", name: str = "default"
-    ) -> None:
-        """Writes how long each op of a group takes, compiled alone; see `HetuProfiler.profile_n_log`.
-
-        feed_shapes: placeholder -> shape.  log_file: a line for each op.  profiler: accepted without effect.
-        """
-        from .profiler import HetuProfiler
-
-        nodes = self._group(name).computing_nodes
-        measured = HetuProfiler(nodes, feed_shapes, self.config.placeholder_to_arr_map, self.ctx)
-        measured.profile_n_log(log_file, profiler)
 
     def return_tensor_values(self) -> None:
         """Nothing to give back: values live on the Variables, where any Executor finds them."""

@@ -325,10 +325,6 @@ class TestConfig:
         executor.run()
         executor.config.comp_stream.sync()
 
-    def test_options_that_are_not_there_yet_are_refused(self):
-        with pytest.raises(GraphError, match="timing="):
-            ht.Executor([ht.Variable("w", [1.0])], timing="cpu")
-
     def test_the_context_of_a_with_block_counts(self):
         with ht.context("cpu:0"):
             executor = ht.Executor([ht.Variable("w", [1.0])])
