@@ -126,7 +126,7 @@ class HetuConfig:
         group = DeviceGroup(ctx) if ctx is not None else get_current_context()
         self._explicit = group is not None
         self.context: Any = _first_device(group)
-        self.mesh: jax.sharding.Mesh | None = None
+        self.mesh: jax.sharding.Mesh | None = None if dist_strategy is None else dist_strategy.mesh()
         if seed is not None:
             random.set_seed_status(seed)
         self.seed = random.get_seed()

@@ -1,4 +1,4 @@
-"""`ht.dist`: how a graph is spread over devices.  On one device every strategy leaves it whole."""
+"""`ht.dist`: how a graph is spread over devices.  `DataParallel` splits batches; the others leave the graph on one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from .cluster import DistConfig, NodeStatus
 from .context import DeviceGroup
 from .errors import GraphError
 from .graph import Node, toposort
 from .ndarray import gpu
+from .parallel import mesh_of
 
 # The ops whose layout a plan says; that of the others follows.
 BACKBONE = (
@@ -56,14 +59,18 @@ class Strategy:
         memory_pool: accepted without effect, as one device leaves nothing to plan.
         Raises GraphError for several workers.
         """
-        if self.settings.num_workers != 1:
+        if self.settings.num_workers != 1 and self.mesh() is None:
             raise GraphError(
-                f"{type(self).__name__} would spread the graph over {self.settings.num_workers} workers, which is not "
-                "available yet: run it with one"
+                f"{type(self).__name__} would spread the graph over {self.settings.num_workers} workers, which only "
+                "DataParallel can: run it with one"
             )
         if self.save_path is not None:
             self.save_json(graph_status, self.save_path)
         return DeviceGroup(gpu(0))
+
+    def mesh(self) -> jax.sharding.Mesh | None:
+        """The devices that batches are split over, or None for one."""
+        return None
 
     def check_backbone_node(self, node: Node) -> bool:
         """Whether a plan says how the node is laid out."""
@@ -97,8 +104,10 @@ class Strategy:
 
 
 class DataParallel(Strategy):
-    """Every worker has the whole graph and a part of the batch.
+    """Every device has the whole graph and a part of the batch.
 
+    The devices are all that JAX has here, or as many as `settings` has workers.  A batch is what the script feeds or
+    loads, and is split over them; what does not divide is computed by each.
     aggregate: how gradients are added up, 'allreduce', 'ps', 'hybrid', in any case, or None for what the run offers.
     Raises ValueError for anything else.
     """
@@ -109,6 +118,16 @@ class DataParallel(Strategy):
         if chosen not in ("allreduce", "ps", "hybrid"):
             raise ValueError(f"aggregate is 'allreduce', 'ps' or 'hybrid', not {aggregate!r}")
         self.aggregate = chosen
+
+    def mesh(self) -> jax.sharding.Mesh | None:
+        devices, workers = jax.local_devices(), self.settings.num_workers
+        if workers > len(devices):
+            raise GraphError(
+                f"the settings have {workers} workers and JAX has {len(devices)} devices here: take as many, or for a "
+                f"trial on CPUs set JAX_NUM_CPU_DEVICES={workers} before the start"
+            )
+        chosen = devices if workers == 1 else devices[:workers]
+        return mesh_of(tuple(chosen)) if len(chosen) > 1 else None
 
 
 class ModelParallel4CNN(Strategy):

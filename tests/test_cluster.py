@@ -164,10 +164,13 @@ def test_strategies_on_one_device(graph, tmp_path):
     dist.OptCNNSearching(feeds, load_path=plan).set_raw_ctxs_n_states([y])
     with pytest.raises(GraphError, match="has no plan of the 0 nodes"):
         dist.OptCNNSearching(feeds, load_path=plan).set_raw_ctxs_n_states([x])
-    several = made[0]
+    several = made[2]
     several.settings = DistConfig(num_local_workers=2)
-    with pytest.raises(GraphError, match="over 2 workers, which is not available yet"):
+    with pytest.raises(GraphError, match="over 2 workers, which only DataParallel can"):
         several.set_raw_ctxs_n_states([y])
+    made[0].settings = DistConfig(num_local_workers=99)
+    with pytest.raises(GraphError, match=r"99 workers and JAX has \d+ devices here.*JAX_NUM_CPU_DEVICES=99"):
+        made[0].mesh()
 
 
 def test_launching_one_worker(tmp_path, monkeypatch):

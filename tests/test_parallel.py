@@ -159,6 +159,50 @@ def test_rows_of_a_table(monkeypatch):
     np.testing.assert_allclose(alone, both, rtol=1e-5, atol=1e-6)
 
 
+EIGHT = """
+import numpy as np, jax, hetu_jax as ht
+x, y = ht.Variable("x"), ht.Variable("y")
+w = ht.Variable("w", np.ones((4, 1)))
+error = ht.matmul_op(x, w) - y
+loss = ht.reduce_mean_op(error * error, [0, 1])
+train = ht.optim.AdamOptimizer(0.1).minimize(loss)
+rng = np.random.default_rng(0)
+rows, targets = rng.standard_normal((16, 4)), rng.standard_normal((16, 1))
+strategy = ht.dist.DataParallel("allreduce")
+if WORKERS:
+    strategy.settings = ht.DistConfig(num_local_workers=WORKERS)
+executor = ht.Executor([loss, train], dist_strategy=strategy)
+losses = [executor.run(feed_dict={x: rows, y: targets})[0].asnumpy().item() for _ in range(3)]
+print(w.value.sharding.num_devices, *np.round(losses, 4))
+"""
+
+
+def adam_losses(rows, targets, steps):
+    """Of the linear model in `EIGHT`."""
+    w, first, second, losses = np.ones((4, 1)), 0, 0, []
+    for step in range(1, steps + 1):
+        error = rows @ w - targets
+        losses.append(np.mean(error**2))
+        gradient = 2 * rows.T @ error / len(rows)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        w = w - 0.1 * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-7)
+    return losses
+
+
+@pytest.mark.parametrize(("devices", "workers", "used"), [(8, 0, 8), (8, 4, 4), (1, 0, 1)])
+def test_data_parallel(devices, workers, used):
+    """`ht.dist.DataParallel` splits batches over all devices, or as many as there are workers."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+    code = EIGHT.replace("WORKERS", str(workers))
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, *losses = done.stdout.split()
+    assert int(count) == used
+    rng = np.random.default_rng(0)
+    rows, targets = rng.standard_normal((16, 4)), rng.standard_normal((16, 1))
+    np.testing.assert_allclose(np.float64(losses), adam_losses(rows, targets, steps=3), atol=2e-4)
+
+
 @pytest.mark.parametrize(
     ("variables", "count"),
     [
