@@ -1,5 +1,7 @@
 """Imported models are ordinary graphs: they agree with ONNX Runtime, train, and export again."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -335,6 +337,12 @@ def test_stripped_models_say_where_their_tensors_lie(tmp_path):
 
 def test_damaged_models_give_one_kind_of_error():
     assert not [number for number in range(400) if onnx_fuzz.problem(onnx_fuzz.damaged(number))]
+
+
+@pytest.mark.parametrize("path", sorted(FOUND.glob("*.onnx")), ids=lambda path: path.stem)
+def test_what_the_fuzzer_found_stays_mended(path):
+    with pytest.raises(OnnxImportError, match="node .*: "):
+        onnx2hetu.load_onnx(path)
 
 
 def test_operators_are_called_as_in_the_standard():

@@ -190,6 +190,9 @@ class Importer:
         if function is not None:
             results = self._call(function, inputs, attributes, opsets)
         elif (node.domain, node.op_type) == GRADIENT:
+            unknown = attributes.keys() - {"xs", "y", "zs"}
+            if unknown:
+                raise OnnxImportError(f"Gradient has no attribute {', '.join(map(repr, sorted(unknown)))}")
             results = self._gradient(inputs, scope, **attributes)
         else:
             results = self._record(node, inputs, attributes, opsets)
