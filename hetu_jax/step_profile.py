@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import html
-import io
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 
-from . import hlo, random
+from . import hlo, random, xplane
 from .boxes import made_at
 from .errors import GraphError
 from .graph import Node
 from .origins import BACKWARD, FORWARD, OTHER, UPDATE, Key, Origins
 from .summary import amount
+from .tables import Tabular, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .executor import Executor
 
-HEADINGS = ("op", "kind", "pass", "ms", "%", "FLOPs", "moved", "made", "line", "fused with")
-NUMBERS = ("ms", "%", "FLOPs", "moved", "made")
 SHOWN = 30  # rows of the text; `rows` has all
 FEW = 3  # names of fused ops that a row shows
-_STYLE = "text-align:{};padding:2px 8px;border-bottom:1px solid #8884"
 
 
 @dataclass
@@ -62,7 +57,7 @@ class Row:
         self.fused.update(other.fused)
 
 
-class StepProfile:
+class StepProfile(Tabular):
     """A table of what a step spends on each op; printed as text, shown as HTML in a notebook.
 
     rows: `Row`s, the longest first.  step_seconds: the median time of a step from its call to its results.
@@ -70,6 +65,11 @@ class StepProfile:
     memory: bytes of 'arguments', 'results', 'in place' (results that take the place of arguments) and 'temporaries'.
     note: why there are no times, or None.
     """
+
+    headings = ("op", "kind", "pass", "ms", "%", "FLOPs", "moved", "made", "line", "fused with")
+    numbers = ("ms", "%", "FLOPs", "moved", "made")
+    wrapped = ("op", "kind", "fused with")
+    width = 140
 
     def __init__(
         self,
@@ -117,57 +117,29 @@ class StepProfile:
         counts = (amount(row.flops) if row.flops else "", _bytes(row.moved), _bytes(row.made))
         return row.name, row.kind, row.which, taken, share, *counts, row.line, names
 
-    def _lines(self) -> list[list[str]]:
-        """The headings and the first rows, without columns that are empty."""
-        columns = zip(HEADINGS, *map(self.cells, self.rows[:SHOWN]), strict=True)
-        return list(map(list, zip(*(column for column in columns if any(column[1:])), strict=True))) or [[]]
+    @property
+    def title(self) -> str:
+        return f"group {self.group!r}"
+
+    @property
+    def body(self) -> list[tuple[str, ...]]:
+        return [self.cells(row) for row in self.rows[:SHOWN]]
 
     @property
     def totals(self) -> list[str]:
-        """The lines below the table."""
         busy = (
             ""
             if self.busy_seconds is None
             else f", in which instructions are busy for {1e3 * self.busy_seconds:.3f} ms"
         )
-        lines = [f"a step takes {1e3 * self.step_seconds:.3f} ms{busy}"]
+        hidden = len(self.rows) - SHOWN
+        lines = [f"and {hidden} more rows, in .rows"] if hidden > 0 else []
+        lines.append(f"a step takes {1e3 * self.step_seconds:.3f} ms{busy}")
         if self.flops is not None and self.moved is not None:
             lines.append(f"XLA counts {amount(self.flops)}FLOP and {_bytes(self.moved)} moved for each device")
         if self.memory:
             lines.append("memory: " + ", ".join(f"{name} {_bytes(count) or 0}" for name, count in self.memory.items()))
         return lines + ([self.note] if self.note else [])
-
-    def __rich__(self) -> Any:
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Group
-        from rich.table import Table
-
-        table = Table(box=SIMPLE_HEAD, title=f"group {self.group!r}", title_justify="left")
-        headings, *lines = self._lines()
-        for heading in headings:
-            table.add_column(heading, justify=_side(heading), no_wrap=heading in NUMBERS or heading == "line")
-        for line in lines:
-            table.add_row(*line)
-        hidden = len(self.rows) - SHOWN
-        more = [f"  and {hidden} more rows, in .rows"] if hidden > 0 else []
-        return Group(table, *more, *(f"  {line}" for line in self.totals))
-
-    def __str__(self) -> str:
-        from rich.console import Console
-
-        out = io.StringIO()
-        Console(file=out, width=140, color_system=None, force_jupyter=False).print(self)
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        headings, *lines = self._lines()
-        cells = [_line("th", headings, headings), *(_line("td", headings, line) for line in lines)]
-        return (
-            f'<table style="border-collapse:collapse;font-size:90%">{"".join(cells)}</table>'
-            f'<p style="font-size:90%">{"<br>".join(map(html.escape, self.totals))}</p>'
-        )
 
     def plot(self, path: str | Path | None = None, count: int = 20) -> Figure:
         """Bars of the longest rows: milliseconds, or bytes moved where there are no times.
@@ -175,11 +147,9 @@ class StepProfile:
         path: a file for the picture, if any.  count: how many rows.  Returns: Matplotlib's figure.
         Raises ImportError without Matplotlib, which comes with `pip install hetu_jax[plot]`.
         """
-        from matplotlib.figure import Figure
-
         rows = self.rows[:count][::-1]
         timed = self.busy_seconds is not None
-        figure = Figure(figsize=(8, 1 + 0.3 * len(rows)), layout="constrained")
+        figure = new_figure(8, 1 + 0.3 * len(rows))
         axes = figure.subplots()
         colours = {FORWARD: "tab:blue", BACKWARD: "tab:orange", UPDATE: "tab:green"}
         lengths = [1e3 * (row.seconds or 0) if timed else row.moved / 2**20 for row in rows]
@@ -190,16 +160,6 @@ class StepProfile:
         if path is not None:
             figure.savefig(path)
         return figure
-
-
-def _side(heading: str) -> Any:
-    return "right" if heading in NUMBERS else "left"
-
-
-def _line(tag: str, headings: Sequence[str], cells: Sequence[str]) -> str:
-    texts = zip(headings, cells, strict=True)
-    inner = "".join(f'<{tag} style="{_STYLE.format(_side(h))}">{html.escape(text)}</{tag}>' for h, text in texts)
-    return f"<tr>{inner}</tr>"
 
 
 def _bytes(count: float) -> str:
@@ -269,10 +229,12 @@ def _measured(
     with tempfile.TemporaryDirectory() as folder:
         _once(compiled, arguments)
         try:
-            with jax.profiler.trace(folder):
+            options = jax.profiler.ProfileOptions()
+            options.python_tracer_level = 0
+            with jax.profiler.trace(folder, profiler_options=options):
                 for _ in range(steps):
                     _once(compiled, arguments)
-            spent = _by_instruction(Path(folder), module)
+            spent = xplane.seconds_by_instruction(Path(folder), module)
         except (RuntimeError, OSError) as reason:  # another trace is under way, or nothing can be written
             return {}, _once(compiled, arguments), f"no times by op: {reason}"
     for _ in range(steps):
@@ -287,19 +249,6 @@ def _once(compiled: Any, arguments: tuple[Any, ...]) -> float:
     start = time.perf_counter()
     jax.block_until_ready(compiled(taken, *arguments[1:]))
     return time.perf_counter() - start
-
-
-def _by_instruction(folder: Path, module: str) -> dict[str, float]:
-    """Seconds by instruction of a program, from a trace."""
-    spent: Counter[str] = Counter()
-    for path in folder.rglob("*.xplane.pb"):
-        for plane in jax.profiler.ProfileData.from_file(str(path)).planes:
-            for line in plane.lines:
-                for event in line.events:
-                    stats = dict(event.stats)
-                    if stats.get("hlo_module") == module and "hlo_op" in stats:
-                        spent[str(stats["hlo_op"])] += event.duration_ns / 1e9
-    return dict(spent)
 
 
 def _counted(compiled: Any) -> Mapping[str, float]:

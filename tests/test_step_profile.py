@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import hetu_jax as ht
-from hetu_jax import hlo
+from hetu_jax import hlo, xplane
 from hetu_jax.errors import GraphError
 
 X = np.random.default_rng(0).standard_normal((64, 256)).astype(np.float32)
@@ -46,6 +46,22 @@ class TestReadingPrograms:
     def test_sizes(self):
         assert hlo.size("(f32[2,3]{1,0}, (pred[5]{0}, s4[4]{0}))") == 24 + 5 + 2
         assert hlo.size("f32[]") == 4 and hlo.size("token[]") == 0 and hlo.size("bf16[3,0]{1,0}") == 0
+
+
+def field(number, value):
+    """A field of a protocol buffer: a number below 128, or bytes."""
+    return bytes([number << 3, value]) if isinstance(value, int) else bytes([number << 3 | 2, len(value)]) + value
+
+
+def test_reading_traces(tmp_path):
+    names = {1: b"hlo_op", 2: b"hlo_module", 3: b"jit_step"}
+    plane = b"".join(field(5, field(1, key) + field(2, field(2, name))) for key, name in names.items())
+    module = field(4, field(1, 2) + field(7, 3))
+    ours = field(1, 9) + field(3, 100) + field(4, field(1, 1) + field(5, b"dot.1")) + module
+    other = field(3, 50) + field(4, field(1, 1) + field(5, b"dot.2")) + b"\x11" + bytes(8)  # of another module
+    plane += field(3, field(4, ours) + field(4, other) + field(4, ours)) + b"\x7d" + bytes(4)
+    (tmp_path / "a.xplane.pb").write_bytes(field(1, plane) + field(1, field(2, b"empty")))
+    assert xplane.seconds_by_instruction(tmp_path, "jit_step") == {"dot.1": pytest.approx(2e-10)}
 
 
 class TestProfile:
@@ -97,7 +113,7 @@ class TestProfile:
         assert len(figure.axes[0].patches) <= 3 and (tmp_path / "profile.png").stat().st_size > 1000
 
     def test_without_a_trace(self, monkeypatch):
-        monkeypatch.setattr("hetu_jax.step_profile._by_instruction", lambda folder, module: {})
+        monkeypatch.setattr("hetu_jax.xplane.seconds_by_instruction", lambda folder, module: {})
         executor, x = training()
         profile = executor.profile("infer", feed_dict={x: X}, steps=2)
         assert profile.busy_seconds is None and "no times by op" in str(profile)
