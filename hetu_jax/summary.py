@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +13,9 @@ from .boxes import Box, boxes, feed_structs, shape_text, wanted
 from .costs import Cost, costs
 from .errors import FeedError
 from .graph import Feed, Node, Placeholder, Variable
+from .tables import Tabular
 
-HEADINGS = ("layer", "kind", "output", "parameters", "FLOPs")
 ROWS = 60  # before inner layers are shown as one
-WIDTH = 100  # columns of text
-_STYLE = "text-align:{};padding:2px 10px;border-bottom:1px solid #8884"
 
 
 @dataclass
@@ -39,13 +35,17 @@ class Row:
         return self.name, self.what, shape_text(self.shape), count, amount(self.flops) if self.flops else ""
 
 
-class Summary:
+class Summary(Tabular):
     """The table; printed as text, shown as HTML in a notebook.
 
     group: the name of the Executor's group.  rows: one for each op or layer.  parameters, trainable: how many numbers
     there are, and how many of them are trained.  nbytes: of all Variables, those of the optimizer among them.
     forward, flops: of one run: without gradients and updates, and in all.
     """
+
+    headings = ("layer", "kind", "output", "parameters", "FLOPs")
+    numbers = ("parameters", "FLOPs")
+    wrapped = ("layer",)
 
     def __init__(self, group: str | None, rows: Sequence[Row], variables: Sequence[Variable], flops: tuple[int, int]):
         self.group, self.rows = group, list(rows)
@@ -56,8 +56,15 @@ class Summary:
         self.nbytes = sum(_bytes(variable) for variable in variables)
 
     @property
+    def title(self) -> str | None:
+        return self.group and f"group {self.group!r}"
+
+    @property
+    def body(self) -> list[tuple[str, ...]]:
+        return [row.cells for row in self.rows]
+
+    @property
     def totals(self) -> list[str]:
-        """The lines below the table."""
         frozen = self.parameters - self.trainable
         others = f", {frozen:,} constants and statistics" if frozen else ""
         training = self.flops > self.forward
@@ -67,45 +74,6 @@ class Summary:
             f"{self.trainable:,} trainable parameters{others}; {self.nbytes / 2**20:,.1f} MiB{slots}",
             f"a run takes {amount(self.forward)}FLOP forward{step}",
         ]
-
-    def __rich__(self) -> Any:
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=SIMPLE_HEAD, title=self.group and f"group {self.group!r}", title_justify="left")
-        for heading in HEADINGS:
-            table.add_column(heading, justify=_side(heading), no_wrap=heading != "layer")
-        for row in self.rows:
-            table.add_row(*row.cells)
-        return Group(table, *(Text(f"  {line}") for line in self.totals))
-
-    def __str__(self) -> str:
-        from rich.console import Console
-
-        out = io.StringIO()
-        Console(file=out, width=WIDTH, color_system=None, force_jupyter=False).print(self)
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        lines = [_line("th", HEADINGS), *(_line("td", row.cells) for row in self.rows)]
-        return (
-            f'<table style="border-collapse:collapse;font-size:90%">{"".join(lines)}</table>'
-            f'<p style="font-size:90%">{"<br>".join(map(html.escape, self.totals))}</p>'
-        )
-
-
-def _side(heading: str) -> Any:
-    return "right" if heading in HEADINGS[3:] else "left"
-
-
-def _line(tag: str, cells: Sequence[str]) -> str:
-    texts = zip(HEADINGS, cells, strict=True)
-    inner = "".join(f'<{tag} style="{_STYLE.format(_side(h))}">{html.escape(text)}</{tag}>' for h, text in texts)
-    return f"<tr>{inner}</tr>"
 
 
 def _numbers(variable: Variable) -> int:

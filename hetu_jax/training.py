@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ import numpy as np
 from .errors import GraphError
 from .graph import Node
 from .ndarray import as_value
+from .tables import new_figure
 
 if TYPE_CHECKING:
     from .executor import Executor, Group
@@ -53,14 +52,11 @@ class History(Mapping[str, np.ndarray]):
         path: where to write the picture, if anywhere; the end of its name says the format.
         Returns: the matplotlib Figure, which a notebook shows.  Raises ImportError where there is no matplotlib.
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(4 * max(len(self), 1), 3.2), layout="constrained")
+        figure = new_figure(4 * max(len(self), 1), 3.2)
         for axes, name in zip(figure.subplots(1, max(len(self), 1), squeeze=False)[0], self, strict=False):
             self._curve(axes, name)
         if path is not None:
             figure.savefig(path, dpi=120)
-        figure._repr_png_ = functools.partial(_png, figure)  # for notebooks that have not loaded pyplot
         return figure
 
     def _curve(self, axes: Any, name: str) -> None:
@@ -85,12 +81,6 @@ class History(Mapping[str, np.ndarray]):
         parts = (f"{name} {values[-1]:.4g}" for name, values in self._epochs.items())
         count = max(map(len, self._epochs.values()), default=0)
         return f"<History of {count} epochs{''.join(f'; {part}' for part in parts)}>"
-
-
-def _png(figure: Any) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=80)
-    return out.getvalue()
 
 
 class Progress:

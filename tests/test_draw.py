@@ -95,7 +95,7 @@ def test_summary_is_shown(capsys):
     assert [line.rstrip() for line in shown.get().splitlines()] == text.splitlines()
     page = table._repr_html_()
     root = ElementTree.fromstring(f"<div>{page.replace('<br>', '<br/>')}</div>")
-    assert len(root.findall("table/tr")) == len(table.rows) + 1
+    assert len(root.findall("div/table/tr")) == len(table.rows) + 1
     assert "<script" not in page and "color:#" not in page.replace("border", "")
 
 
