@@ -17,6 +17,8 @@ from . import onnx_fuzz
 
 OPSET = 21
 
+FOUND = Path(__file__).parent / "data" / "onnx_fuzz"
+
 
 def model_of(nodes, inputs, outputs, initializers=(), opset=OPSET, functions=(), domains=()):
     """A model from nodes and (name, element type, shape) triples."""
