@@ -1,7 +1,9 @@
 """Pooling and resampling of images, NCHW."""
 
 import functools
+import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -63,9 +65,24 @@ def avg_pool2d_op(node_A, kernel_H, kernel_W, padding, stride, *, channel_axis=1
     Returns: (N, C, floor((H + 2 padding - kernel_H) / stride) + 1, columns likewise), same dtype.
     """
     images, kernel, padding, stride, counts = _checked(node_A, kernel_H, kernel_W, padding, stride, channel_axis)
-    if kernel == stride and padding == (0, 0) and max(kernel) > _FEW:
-        return _mean_of_tiles(images, kernel, counts, channel_axis)
+    if kernel == stride and padding == (0, 0):
+        mean = _mean_of_tiles if max(kernel) > _FEW else _mean_of_small_tiles
+        return mean(images, kernel, counts, channel_axis)
     return _slide(images, kernel, padding, stride, counts, 0, lax.add, channel_axis) / (kernel_H * kernel_W)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _mean_of_small_tiles(images, kernel, counts, channel_axis):
+    """The same as `_mean_of_tiles`, which it differentiates as: slices are the faster way there, tiles the way back."""
+    return _slide(images, kernel, (0, 0), kernel, counts, 0, lax.add, channel_axis) / math.prod(kernel)
+
+
+@_mean_of_small_tiles.defjvp
+def _of_small_tiles(kernel, counts, channel_axis, images, moved):
+    return (
+        _mean_of_small_tiles(*images, kernel, counts, channel_axis),
+        _mean_of_tiles(*moved, kernel, counts, channel_axis),
+    )
 
 
 def _mean_of_tiles(images, kernel, counts, channel_axis):
