@@ -47,7 +47,7 @@ IMPORT = """## What an import does
 - A model's own functions are written out. Shape arithmetic is done while a step is traced, so that a model with an open
   batch compiles to one program.
 - Operators whose output shape depends on values (NonZero, Unique, Compress, NonMaxSuppression, strings) run op by op,
-  which the log says once.
+  with what follows from them, which the log says once; the rest of the step stays compiled.
 - 64-bit numbers are held in 32 bits, except in `hetu_jax.onnx.backend`.
 - Operators that are not supported are named all at once, with their nodes, before anything else is done; a damaged file
   is one `OnnxImportError` that names the node.

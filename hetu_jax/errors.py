@@ -45,7 +45,7 @@ class OnnxImportError(ValueError):
 
 
 class HostValueError(GraphError):
-    """An op needs a value on the host that a compiled step does not have; the Executor then runs op by op."""
+    """An op needs a value on the host that a compiled step does not have; what follows then runs op by op."""
 
 
 class NonFiniteError(GraphError, FloatingPointError):

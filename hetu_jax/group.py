@@ -7,13 +7,14 @@ import itertools
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import costs, layout, parallel, precision, random, scan
+from . import costs, layout, parallel, partial, precision, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site, warn_user
 from .trace import Env, Run, evaluate, missing_value
@@ -30,12 +31,15 @@ SHAPES_BEFORE_NOTICE = 4
 class Step(NamedTuple):
     """One compiled step and what it takes and gives; `several` goes through many, `plain` is the same op by op.
 
+    `begin` makes the values of the leaves from the arguments of the others.
+
     It replaces the values of `taken`, which live in `home` in this order, and may update others.
     """
 
     call: Callable[..., Any]
     several: Callable[..., Any]
     plain: Callable[..., Any]
+    begin: Callable[..., Any]
     taken: tuple[Variable, ...]
     home: Home
     kept: tuple[Variable, ...]
@@ -173,7 +177,7 @@ class Group:
         try:
             values, step.home.values[:], updates, faults = step.call(*arguments)
         except HostValueError as reason:
-            values, step.home.values[:], updates, faults = self._op_by_op(key, reason)(*arguments)
+            values, step.home.values[:], updates, faults = self._op_by_op(key, reason, arguments)(*arguments)
         parallel.remember(mesh, (values, step.home.values))
         if faults is not None:
             self._check_finite(step, faults)
@@ -225,14 +229,21 @@ class Group:
         self._all_steps.clear()
         self._steps = self._all_steps.setdefault(self._fetches, {})
 
-    def _op_by_op(self, key: Any, reason: HostValueError) -> Callable[..., Any]:
-        """The step, from now on not compiled, because it asks for values; raises `reason` where it already is not."""
+    def _op_by_op(self, key: Any, reason: HostValueError, arguments: Sequence[Any]) -> Callable[..., Any]:
+        """The step, from now on not compiled as a whole, because it asks for values.
+
+        Raises `reason` where it already is not.
+        """
         step = self._steps[key]
         if step.call is step.plain:
             raise reason
-        log.warning("group %r runs op by op, without compiling its step: %s", self.name, reason)
-        self._steps[key] = step._replace(call=step.plain)
-        return step.plain
+        plain, compiled = step.plain, (0, len(self.computing_nodes))
+        if partial.can_split(self.computing_nodes, key[0]):
+            early = partial.Early(self.topo_order, self._fetches, step.begin, arguments)
+            plain, compiled = partial.in_two_parts(early, step.plain), early.counts
+        log.warning("group %r compiles %d of its %d ops and runs the rest one by one: %s", self.name, *compiled, reason)
+        self._steps[key] = step._replace(call=plain, plain=plain)
+        return plain
 
     def _fed(self, feed: Placeholder, feed_dict: Mapping[Node, Any]) -> Any:
         try:
@@ -319,12 +330,16 @@ class Group:
         positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
         narrow = self.executor.config.compute_dtype
 
-        def step(compiled, taken_values, kept_values, arrays, draw):
+        def begin(taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
+            return env, Run(training, random.step_key(*draw) if draws else None, positions, channels_last, narrow)
+
+        def step(compiled, taken_values, kept_values, arrays, draw, known=MappingProxyType({})):
+            env, run = begin(taken_values, kept_values, arrays, draw)
             leaves = dict(env)
-            run = Run(training, random.step_key(*draw) if draws else None, positions, channels_last, narrow)
+            env.update(known)
             # Updates first: they evaluate the forward pass under jax.vjp, and the other fetches then share it.
             evaluate(sorted(fetches, key=lambda node: not node.trains), env, run)
             renewed = [run.updates[v] if v in run.updates else jnp.copy(leaves[v]) for v in taken]
@@ -342,7 +357,7 @@ class Group:
         traced = functools.partial(step, True)
         call = plain if on_host else self._compiled(traced, 4)
         several = self._compiled(scan.scanned(traced), 2, static_argnums=6)
-        return Step(call, several, plain, taken, Home.of(taken), kept, updated, draws, checked)
+        return Step(call, several, plain, begin, taken, Home.of(taken), kept, updated, draws, checked)
 
     def _compiled(self, function: Callable[..., Any], results: int, **options: Any) -> Callable[..., Any]:
         """The function, whose first argument and second result are the Variables that it replaces."""

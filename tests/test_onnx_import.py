@@ -193,6 +193,43 @@ def test_what_hetu_has_is_recorded_as_its_ops():
     assert {"max_pool2d_op", "linear_op", "Conv", "HardSwish"} <= set(names)
 
 
+def detector():
+    """A convolution and what is found in its map, of which nobody knows the number beforehand."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["c", "scale", "bias", "mean", "var"], ["n"]),
+        helper.make_node("Relu", ["n"], ["r"]),
+        helper.make_node("Shape", ["r"], ["shape"]),
+        helper.make_node("NonZero", ["r"], ["places"]),
+        helper.make_node("Transpose", ["places"], ["rows"]),
+        helper.make_node("GatherND", ["r", "rows"], ["found"]),
+        helper.make_node("ReduceMax", ["r"], ["top"], keepdims=0),
+        helper.make_node("Mul", ["found", "top"], ["y"]),
+        helper.make_node("Expand", ["top", "shape"], ["z"]),
+    ]
+    weights = {
+        "w1": rng(4, 3, 3, 3),
+        "b1": rng(4, seed=1),
+        "scale": rng(4, seed=2),
+        "bias": rng(4, seed=3),
+        "mean": rng(4, seed=4),
+        "var": np.abs(rng(4, seed=5)) + 0.5,
+    }
+    return model_of(nodes, [("x", 1, ["N", 3, 6, 6])], [("y", 1, ["M"]), ("z", 1, ["N", 4, 6, 6])], weights)
+
+
+def test_only_what_follows_from_unknown_lengths_runs_op_by_op(caplog):
+    (x,), outputs = onnx2hetu.from_onnx(detector())
+    executor = ht.Executor(list(outputs), inference=True)
+    for seed in (0, 1):
+        images = rng(2, 3, 6, 6, seed=seed)
+        ours = executor.run(feed_dict={x: images}, convert_to_numpy_ret_vals=True)
+        for mine, theirs in zip(ours, runtime(detector(), images), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "compiles 6 of its 10 ops and runs the rest one by one: NonZero 'places'" in message
+
+
 def test_roles_of_initializers(tmp_path):
     path = tmp_path / "cnn.onnx"
     onnx.save(cnn(), path)
