@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 SECONDS = 240  # for one cell, on a busy machine
-CELL = re.compile(r"[^\s'\"]*ipykernel_\d+/\d+\.py")  # the file in which a kernel keeps a cell's code
+CELL = re.compile(r"[^\s'\"<>]*ipykernel_\d+/\d+\.py")  # the file in which a kernel keeps a cell's code
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
@@ -55,11 +55,12 @@ def run(path: Path) -> nbformat.NotebookNode:
 
 
 def _clean(output: nbformat.NotebookNode) -> None:
-    """Takes the names of the kernel's files out of a text."""
+    """Takes the names of the kernel's files out of what a cell gave."""
     if "text" in output:
         output.text = CELL.sub("cell", output.text)
-    elif "text/plain" in output.get("data", {}):
-        output.data["text/plain"] = CELL.sub("cell", output.data["text/plain"])
+    for kind in ("text/plain", "text/html"):
+        if kind in output.get("data", {}):
+            output.data[kind] = CELL.sub("cell", output.data[kind])
 
 
 def translated(path: Path, source: nbformat.NotebookNode) -> nbformat.NotebookNode:
