@@ -13,6 +13,7 @@ import numpy as np
 from .errors import GraphError
 from .graph import Node
 from .ndarray import as_value
+from .pipeline import MicroBatches
 from .tables import new_figure
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class Progress:
         self.executor, self.name, self.epochs, self.history = executor, name, int(epochs), History()
         self._group: Group = executor._group(name)
         self._feeds = feeds
+        if isinstance(self._group, MicroBatches):
+            raise GraphError(
+                f"group {self._group.name!r} takes micro-batches (pipeline={executor.config.pipeline!r}), which "
+                f"progress does not: loop over executor.run({self._group.name!r}, batch_num=...)"
+            )
         if feeds is None and self._group.need_feed_nodes:
             names = ", ".join(node.name for node in self._group.need_feed_nodes)
             raise GraphError(

@@ -61,6 +61,8 @@ def test_feeds():
         ht.progress(graph, epochs=2, feeds=iter([{x: batch}])).run()
     with pytest.raises(ValueError, match="epochs must be 1 or more, not 0"):
         ht.progress(graph, epochs=0, feeds={x: batch})
+    with pytest.raises(GraphError, match="takes micro-batches .pipeline='gpipe'., which progress does not"):
+        ht.progress(executor(pipeline="gpipe")[0], "train")
     with pytest.raises(GraphError, match="no dataloader, so no epochs"):
         ht.progress(ht.Executor([ht.Variable("w", value=[1.0]) * 2.0]))
 
