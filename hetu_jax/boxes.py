@@ -17,14 +17,15 @@ from .scope import Scope
 
 LIMIT = 40  # boxes in a picture before deeper layers are shown as one
 
-# The kinds of boxes by the module of their op; the rest is "other".
+# The kinds of boxes by the module of their op, of imported ones without `import_`; the rest is "other".
 KINDS = {
     **dict.fromkeys(("matmul", "conv", "embedding", "sparse", "quantize", "compress", "moe"), "weights"),
-    **dict.fromkeys(("elementwise", "random"), "elementwise"),
-    **dict.fromkeys(("reduce", "pool", "norm"), "reduction"),
-    **dict.fromkeys(("shape", "index", "select"), "shape"),
+    **dict.fromkeys(("rnn", "attention", "contrib_attention", "ml", "trees"), "weights"),
+    **dict.fromkeys(("elementwise", "random", "math"), "elementwise"),
+    **dict.fromkeys(("reduce", "pool", "norm", "nn"), "reduction"),
+    **dict.fromkeys(("shape", "index", "select", "gradients", "cast", "resize"), "shape"),
     "loss": "loss",
-    **dict.fromkeys(("gradient", "gradient_layout", "gradients"), "training"),
+    **dict.fromkeys(("gradient", "gradient_layout"), "training"),
 }
 
 
@@ -103,7 +104,8 @@ def _boxes(order: Sequence[Node], fetched: Sequence[Node], paths: Mapping[Node, 
     for box in by_key.values():
         box.fetched = any(node in fetched for node in box.nodes)
         box.kind = box.kind or _kind_of_layer(box.nodes)
-    return sorted(by_key.values(), key=lambda box: order.index(box.nodes[-1]))
+    place = {node: position for position, node in enumerate(order)}
+    return sorted(by_key.values(), key=lambda box: place[box.nodes[-1]])
 
 
 def _layer(scope: Scope) -> Box:
@@ -124,7 +126,12 @@ def _single(node: Node) -> Box:
 
 
 def _kind(node: Node) -> str:
-    return "other" if node.op is None else KINDS.get(node.op.__module__.rpartition(".")[2], "other")
+    if node.op is None:
+        return "other"
+    if any(isinstance(source, Gradients) for source in node.inputs):
+        return "training"
+    family = node.op.__module__.rpartition(".")[2].removeprefix("import_")
+    return "weights" if node.op_type in ("MatMul", "Gemm") else KINDS.get(family, "other")
 
 
 def _kind_of_layer(nodes: Sequence[Node]) -> str:

@@ -137,25 +137,29 @@ class Progress:
             self.executor.log(name, value)
 
     def _epoch(self, epoch: int) -> None:
-        found: dict[str, list[Any]] = {}
+        found, rows = self._steps(epoch)
+        if not rows:
+            raise GraphError(f"feeds gave nothing in epoch {epoch}: pass a list or a function, not an iterator")
+        numbers = {name: _numbers(values) for name, values in found.items() if len(values) == len(rows)}
+        for name, series in numbers.items():
+            self.history.add_steps(name, series)
+            self.history.add(name, np.average(series, weights=rows))
+        if self.executor.logger is not None:
+            self._hand_over(epoch, numbers, len(rows))
+
+    def _steps(self, epoch: int) -> tuple[dict[str, list[jax.Array]], list[int]]:
+        """Takes the steps of an epoch: the single numbers that they gave, by name, and how many samples each had."""
+        found: dict[str, list[jax.Array]] = {}
         rows: list[int] = []
         for feed_dict in self._feed_dicts():
             values = self.executor.run(self.name, feed_dict=feed_dict)
-            for label, at in self._names.items():
-                found.setdefault(label, []).append(values[at])
+            given = {name: as_value(values[place]) for name, place in self._names.items()}
+            given = {name: array for name, array in given.items() if getattr(array, "size", 0) == 1}
+            for name, array in given.items():
+                found.setdefault(name, []).append(array)
             rows.append(self._rows(feed_dict))
-            self._bar.advance(epoch, rows[-1], {label: values[at] for label, at in self._names.items()})
-        if not rows:
-            raise GraphError(f"feeds gave nothing in epoch {epoch}: pass a list or a function, not an iterator")
-        numbers = {label: _numbers(values) for label, values in found.items()}
-        for label, series in numbers.items():
-            if series is not None:
-                self.history.add_steps(label, series)
-                self.history.add(label, np.average(series, weights=rows))
-        if self.executor.logger is not None:
-            self._hand_over(
-                epoch, {label: series for label, series in numbers.items() if series is not None}, len(rows)
-            )
+            self._bar.advance(epoch, rows[-1], given)
+        return found, rows
 
     def _hand_over(self, epoch: int, numbers: Mapping[str, Sequence[float]], steps: int) -> None:
         for step in range(steps):
@@ -187,12 +191,9 @@ def _names(group: Group) -> dict[str, int]:
     return found
 
 
-def _numbers(values: Sequence[Any]) -> list[float] | None:
-    """The numbers that single-number arrays hold; None for larger ones."""
-    arrays = [as_value(value) for value in values]
-    if not all(isinstance(array, jax.Array) and array.size == 1 for array in arrays):
-        return None
-    return [float(np.asarray(array).item()) for array in jax.device_get(arrays)]
+def _numbers(arrays: Sequence[jax.Array]) -> list[float]:
+    """The numbers that arrays of one element hold; waits for them."""
+    return [float(np.asarray(array).item()) for array in jax.device_get(list(arrays))]
 
 
 class _Bar:
@@ -227,7 +228,7 @@ class _Bar:
         now = time.monotonic()
         if now - self._read < SECONDS_BETWEEN_READINGS:
             return
-        shown = ", ".join(f"{name} {_numbers([value])[0]:.4f}" for name, value in values.items() if _numbers([value]))
+        shown = ", ".join(f"{name} {_numbers([value])[0]:.4f}" for name, value in values.items())
         speed = f"{self._rows / (now - self._begun):,.0f} samples/s" if self._begun else ""
         if not self._begun:  # the first step compiled, which is no measure
             self._begun, self._rows = now, 0

@@ -48,6 +48,12 @@ def placeholders():
     return x, ht.Executor([loss, ht.optim.SGDOptimizer(0.1).minimize(loss)])
 
 
+def test_what_is_a_number_now_and_then_is_left_out():
+    x = ht.dataloader_op([ht.Dataloader(np.ones((5, 1)), 2, drop_last=False)])
+    history = ht.progress(ht.Executor([x * 2.0, ht.reduce_sum_op(x, [0, 1], name="sum")])).run()
+    assert dict(history) == {"sum": 1.8}
+
+
 def test_feeds():
     batch = np.ones((4, 2), np.float32)
     for make in (lambda x: {x: batch}, lambda x: [{x: batch}] * 2, lambda x: lambda: ({x: batch} for _ in range(2))):
