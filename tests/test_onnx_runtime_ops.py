@@ -53,6 +53,7 @@ NEXT = [f(2, 1, 64), f(2, 1, 32), f(2, 1, 32), f(2, 2, 5, 16), f(2, 2, 5, 16), i
 QUERY, KEY, VALUE = f(2, 4, 8), f(2, 6, 8), f(2, 6, 8)
 MASK = np.array([[1, 1, 0, 1, 1], [1, 0, 0, 1, 0]], np.int32)
 WORDS = ids(9, 2, 5).astype(np.int32)
+SCALES = [np.full(1, 0.01, np.float32), np.full(1, 100, np.uint8)]
 A, B = [u(2, 4), s(0.1), z(3)], [u(2, 4), s(0.2), z(100)]
 
 CONTRIB = [
@@ -124,6 +125,13 @@ CONTRIB = [
     case("QGemm", [u(3, 4), s(0.1), z(3), u(5, 4), s(0.2), z(7)], transB=1, alpha=0.5),
     case("MatMulIntegerToFloat", [u(3, 4), u(4, 5), s(0.1), s(0.2), z(3), z(7), f(5)]),
     case("DynamicQuantizeMatMul", [f(3, 4), u(4, 5), s(0.2), z(7), f(5)], tolerance=1e-3),
+    case(
+        "DynamicQuantizeLSTM",
+        [f(4, 1, 6), u(1, 6, 20), u(1, 5, 20), f(1, 40), None, None, None, None, *SCALES, *SCALES],
+        3,
+        hidden_size=5,
+        tolerance=2e-3,
+    ),
     case("QuantizeLinear", [f(2, 4), s(0.1), z(3)]),
     case("DequantizeLinear", [u(2, 4), s(0.1), z(3)]),
     case("Inverse", [f(2, 3, 3)], tolerance=1e-3),

@@ -7,6 +7,7 @@ import numpy as np
 from .arrays import astype, axis_of, device
 from .import_conv import AveragePool
 from .import_quantize import DequantizeLinear, DynamicQuantizeLinear, MatMulInteger, QuantizeLinear, quantised
+from .import_rnn import activations_by_direction, long_short_term
 from .operators import MICROSOFT, operator_of
 
 contrib = operator_of(MICROSOFT)
@@ -153,6 +154,52 @@ def DynamicQuantizeMatMul(A, B, b_scale, b_zero_point=None, bias=None):
     """A, quantised by its own range, times quantised B, as floats."""
     whole, scale, zero_point = DynamicQuantizeLinear.fn(A)
     return MatMulIntegerToFloat.fn(whole, B, scale, b_scale, zero_point, b_zero_point, bias)
+
+
+def _rounded(x):
+    """x as the uint8 that its own range asks for would have it; zeros stay."""
+    whole, scale, zero_point = DynamicQuantizeLinear.fn(x)
+    return jnp.where(scale > 0, (astype(whole, np.float32) - astype(zero_point, np.float32)) * scale, 0)
+
+
+def _dequantised(W, scale, zero_point):
+    """Weights (directions, input, gates) as floats (directions, gates, input)."""
+    scale, zero_point = (device(x).reshape(x.shape[0], 1, -1) for x in (scale, zero_point))
+    return ((astype(device(W), np.float32) - astype(zero_point, np.float32)) * scale).swapaxes(1, 2)
+
+
+@contrib
+def DynamicQuantizeLSTM(
+    X,
+    W,
+    R,
+    B=None,
+    sequence_lens=None,
+    initial_h=None,
+    initial_c=None,
+    P=None,
+    W_scale=None,
+    W_zero_point=None,
+    R_scale=None,
+    R_zero_point=None,
+    *,
+    activation_alpha=None,
+    activation_beta=None,
+    activations=None,
+    clip=None,
+    direction="forward",
+    hidden_size=None,
+    input_forget=0,
+):
+    """LSTM of quantised weights; what they are multiplied with is quantised by its own range at every step."""
+    functions = activations_by_direction(
+        activations, ["Sigmoid", "Tanh", "Tanh"], 3, activation_alpha, activation_beta, clip
+    )
+    weights = _dequantised(W, W_scale, W_zero_point), _dequantised(R, R_scale, R_zero_point), B, P
+    initial = initial_h, initial_c
+    return long_short_term(
+        _rounded(X), weights, initial, sequence_lens, direction, 0, functions, input_forget, seen=_rounded
+    )
 
 
 def _unpacked(packed, bits):

@@ -122,7 +122,7 @@ def _start(state, number, layout, shape, dtype):
     return device(state)[:, number] if layout else device(state)[number]
 
 
-def _by_direction(names, default, gates, alphas, betas, clip):
+def activations_by_direction(names, default, gates, alphas, betas, clip):
     """The activations of each direction."""
     names = names or default * 2
     functions = _functions(names, alphas, betas, clip)
@@ -148,7 +148,7 @@ def RNN(
     output_sequence=0,
 ):
     """h = f(W x + R h + b) over time: all of them, and the last."""
-    functions = _by_direction(activations, ["Tanh"], 1, activation_alpha, activation_beta, clip)
+    functions = activations_by_direction(activations, ["Tanh"], 1, activation_alpha, activation_beta, clip)
 
     def steps(number):
         (f,) = functions[number]
@@ -177,7 +177,7 @@ def GRU(
     output_sequence=0,
 ):
     """Gated recurrent units, gates in the order update, reset, hidden."""
-    functions = _by_direction(activations, ["Sigmoid", "Tanh"], 2, activation_alpha, activation_beta, clip)
+    functions = activations_by_direction(activations, ["Sigmoid", "Tanh"], 2, activation_alpha, activation_beta, clip)
 
     def steps(number):
         f, g = functions[number]
@@ -217,13 +217,21 @@ def LSTM(
     output_sequence=0,
 ):
     """Long short-term memory, gates in the order input, output, forget, cell."""
-    functions = _by_direction(activations, ["Sigmoid", "Tanh", "Tanh"], 3, activation_alpha, activation_beta, clip)
+    functions = activations_by_direction(
+        activations, ["Sigmoid", "Tanh", "Tanh"], 3, activation_alpha, activation_beta, clip
+    )
+    weights, initial = (W, R, B, P), (initial_h, initial_c)
+    return long_short_term(X, weights, initial, sequence_lens, direction, layout, functions, input_forget)
+
+
+def long_short_term(X, weights, initial, lengths, direction, layout, functions, input_forget=0, seen=lambda h: h):
+    """LSTM of these weights, W, R, B and P, and first states; `seen` is what the products take of the last outputs."""
 
     def steps(number):
         f, g, h_of = functions[number]
 
         def step(w, x, h, c):
-            i, o, forget, cell = jnp.split(x + h @ w.R.T + w.Rb, 4, axis=-1)
+            i, o, forget, cell = jnp.split(x + seen(h) @ w.R.T + w.Rb, 4, axis=-1)
             pi, po, pf = (0, 0, 0) if w.P is None else jnp.split(w.P, 3)
             i = f(i + pi * c)
             forget = 1 - i if input_forget else f(forget + pf * c)
@@ -232,4 +240,4 @@ def LSTM(
 
         return step
 
-    return _recurrent(X, (W, R, B, P), (initial_h, initial_c), sequence_lens, 4, direction, layout, steps)
+    return _recurrent(X, weights, initial, lengths, 4, direction, layout, steps)
