@@ -57,7 +57,7 @@ def test_an_update_of_rows_is_that_of_minimize(name):
         ht.deduplicate_grad_op(gradient, offsets),
     )
     found = trained([rows, ht.assign_with_indexedslices_op(b, unique, rows)], b)
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
     assert rows.shape == (2, 2, 3)
 
 
