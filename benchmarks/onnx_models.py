@@ -121,8 +121,10 @@ def exported() -> Iterator[Case]:
                 yield Case(name, maker, content, [tensor.numpy() for tensor in inputs])
 
 
-def session(content: bytes) -> onnxruntime.InferenceSession:
+def session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """The model in ONNX Runtime; 0 threads means as many as it likes."""
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
@@ -131,6 +133,8 @@ def agree(ours: list[Any], theirs: list[Any]) -> None:
     """Raises AssertionError unless all outputs are the same, within the tolerance."""
     for mine, other in zip(ours, theirs, strict=True):
         mine, other = np.asarray(mine), np.asarray(other)
+        if mine.shape != other.shape:
+            raise AssertionError(f"has the shape {mine.shape}, and not {other.shape}")
         if not np.allclose(mine, other, **TOLERANCE):
             most = np.max(np.abs(mine - other)) / np.max(np.abs(other))
             raise AssertionError(f"differs by up to {100 * most:.2g} % of the largest output")
