@@ -1,6 +1,7 @@
 """Elementwise arithmetic and functions."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -351,4 +352,7 @@ def gelu_op(node):
 
     node: any shape.  Returns: the same shape, float.
     """
-    return jax.nn.gelu(floats(node), approximate=False)
+    x = floats(node)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    # jax.nn.gelu's erfc is exact to the last bits far below 0, and takes XLA's CPU code four times as long.
+    return (wide * (1 + jax.lax.erf(wide * math.sqrt(0.5))) / 2).astype(x.dtype)
