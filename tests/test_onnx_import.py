@@ -168,6 +168,15 @@ def test_batches_of_other_sizes_need_no_other_model():
         np.testing.assert_allclose(got, runtime(transformer(), ids)[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("group, shape", [(2, (4, 6, 9, 8)), (6, (4, 6, 9, 8)), (6, (4, 6, 9)), (9, (2, 18, 5, 5))])
+def test_convolutions_of_groups(group, shape):
+    rank, channels = len(shape) - 2, shape[1]
+    options = {"group": group, "strides": [2] * rank, "dilations": [2] * rank, "pads": [2, 1, 1, 2][: 2 * rank]}
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["y"], **options)]
+    weights = {"w": rng(channels, channels // group, *[3] * rank), "b": rng(channels, seed=1)}
+    agrees(model_of(nodes, [("x", 1, list(shape))], [("y", 1, None)], weights), rng(*shape, seed=2))
+
+
 def test_gather_counts_negative_ids_from_the_end_and_trains_its_table():
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
@@ -228,6 +237,27 @@ def test_only_what_follows_from_unknown_lengths_runs_op_by_op(caplog):
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
     (message,) = [record.getMessage() for record in caplog.records]
     assert "compiles 6 of its 10 ops and runs the rest one by one: NonZero 'places'" in message
+
+
+def test_a_branch_whose_shape_the_condition_decides_is_one_program():
+    branches = {
+        name: helper.make_graph([helper.make_node(kind, ["r"], [name])], name, [], [onnx.ValueInfoProto(name=name)])
+        for name, kind in (("kept", "Exp"), ("flat", "Flatten"))
+    }
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("If", ["c"], ["y"], then_branch=branches["kept"], else_branch=branches["flat"]),
+    ]
+    model = model_of(nodes, [("x", 1, ["N", 2, 3]), ("c", 9, [])], [("y", 1, None)])
+    graph = onnx2hetu._graph(model, None)
+    executor, (x, c) = ht.Executor(graph.outputs), graph.inputs
+    for seed in range(3):
+        for cond in (True, False):
+            (got,) = executor.run(feed_dict={x: rng(2, 2, 3, seed=seed), c: cond}, convert_to_numpy_ret_vals=True)
+            (wanted,) = runtime(model, rng(2, 2, 3, seed=seed), np.array(cond))
+            np.testing.assert_allclose(got, wanted, rtol=1e-5)
+    (node,) = [node for node in toposort(graph.outputs) if node.op_type == "If"]
+    assert all(list(node.arguments[name]._programs.values())[0] for name in ("then_branch", "else_branch"))
 
 
 def test_roles_of_initializers(tmp_path):

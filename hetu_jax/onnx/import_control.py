@@ -37,7 +37,7 @@ def If(cond, *, then_branch, else_branch):
     """One of two graphs; both are compiled where the condition is computed in the step."""
     known = _known(cond)
     if known is not None:
-        return tuple((then_branch if known else else_branch)())
+        return tuple((then_branch if known else else_branch).compiled())
     try:
         return tuple(lax.cond(cond.reshape(()), *(lambda b=b: _on_device(b()) for b in (then_branch, else_branch))))
     except TypeError:

@@ -124,6 +124,7 @@ class Subgraph:
         self._nodes = [result for result in self.results if isinstance(result, Node)]
         self.captures: list[Node] = []
         self.draws = False
+        self._programs: dict[Any, Callable[..., list[Any]] | None] = {}
 
     def close(self, inner: set[Node]) -> None:
         """Finds the captures: what is read and not among `inner`, the nodes that the graph itself has."""
@@ -134,18 +135,44 @@ class Subgraph:
     def bind(self, values: Mapping[Node, Any], run: Run) -> Callable[..., list[Any]]:
         """The graph as a function from values of the formals to a list of results.
 
-        The function's `results` is how many there are, `traced` whether it reads values of a step that is compiled.
+        The function's `results` is how many there are, `traced` whether it reads values of a step that is compiled,
+        and `compiled` the same function, as one program where it reads none.
         """
         captured = {node: values[node] for node in self.captures}
 
         def call(*arguments: Any) -> list[Any]:
-            env = {**captured, **dict(zip(self.formals, arguments, strict=True))}
-            found = dict(zip(self._nodes, evaluate(self._nodes, env, run.fork()), strict=True))
-            return [found[result] if isinstance(result, Node) else result for result in self.results]
+            return self._computed({**captured, **dict(zip(self.formals, arguments, strict=True))}, run)
 
         call.results = len(self.results)
         call.traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves([*captured.values()]))
+        plain = call.traced or self.draws or run.probes
+        call.compiled = call if plain else lambda: self._in_one_program(captured, run)
         return call
+
+    def _in_one_program(self, captured: Mapping[Node, Any], run: Run) -> list[Any]:
+        """The results, by a program compiled for what is known of the captures; op by op where it asks for values."""
+        arrays = {node: value for node, value in captured.items() if isinstance(value, jax.Array)}
+        hosts = {node: value for node, value in captured.items() if node not in arrays}
+        if not all(isinstance(value, np.ndarray) and not is_text(value) for value in hosts.values()):
+            return self._computed(captured, run)
+        key = (run.training, *((node, value.shape, value.tobytes()) for node, value in hosts.items()))
+        if key not in self._programs:
+            self._programs[key] = self._program(
+                list(arrays), {node: value.copy() for node, value in hosts.items()}, run
+            )
+        try:
+            if self._programs[key] is not None:
+                return self._programs[key](list(arrays.values()))
+        except (HostValueError, TypeError):  # TypeError: its results are no arrays
+            self._programs[key] = None
+        return self._computed(captured, run)
+
+    def _program(self, nodes: list[Node], known: dict[Node, Any], run: Run) -> Callable[..., list[Any]]:
+        return jax.jit(lambda given: self._computed({**known, **dict(zip(nodes, given, strict=True))}, run))
+
+    def _computed(self, env: Mapping[Node, Any], run: Run) -> list[Any]:
+        found = dict(zip(self._nodes, evaluate(self._nodes, dict(env), run.fork()), strict=True))
+        return [found[result] if isinstance(result, Node) else result for result in self.results]
 
 
 class Formal(Feed):
