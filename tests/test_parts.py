@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import hetu_jax as ht
+from hetu_jax import parts
 from hetu_jax.errors import OpError
 
 X = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -40,14 +41,16 @@ def test_parts_of_split_op_and_gradients_of_the_parts():
     np.testing.assert_array_equal(found[1], np.concatenate([X[:, 3:], X[:, :3]], 1))
 
 
-def test_blocks_become_one_split():
+@pytest.mark.parametrize(("switch", "splits", "slices"), [("1", 1, 0), ("0", 0, 3)])
+def test_blocks_become_one_split(monkeypatch, switch, splits, slices):
+    monkeypatch.setenv(parts.SWITCH, switch)
     x = ht.placeholder_op("x")
     total = ht.sum_op([ht.slice_op(x, (0, 2 * i), (-1, 2)) for i in range(3)])
     executor = ht.Executor([total])
     executor.run(feed_dict={x: X})
     step = next(iter(executor.subexecutor["default"]._steps.values()))
     names = [e.primitive.name for e in jax.make_jaxpr(step.plain)([], [], [(X,)], None).eqns]
-    assert names.count("split") == 1 and "slice" not in names
+    assert (names.count("split"), names.count("slice")) == (splits, slices)
 
 
 def test_a_wrong_block_is_told_by_its_own_name():
