@@ -22,6 +22,7 @@ from .timing import machine
 from .workloads import WORKLOADS
 
 QUICK_LIMIT = 120
+MODES = ["training", "inference"]
 
 
 def arguments() -> argparse.Namespace:
@@ -31,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions, for CI: a minute or two")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"some of: {', '.join(names)}")
     parser.add_argument("--batch", nargs="+", type=int, help="batch sizes; 32 and 128, with --quick 8")
-    parser.add_argument("--mode", choices=["training", "inference"], help="only one of the two")
+    parser.add_argument("--mode", choices=MODES, help="one of the two; both, with --quick training")
     parser.add_argument("--sides", nargs="+", choices=available(compiled=True), help="only some implementations")
     parser.add_argument("--restarts", type=int, help="fresh processes for each; 3, with --quick 1")
     parser.add_argument("--rounds", type=int, help="measurements in each process; 7, with --quick 3")
@@ -56,9 +57,8 @@ def settings(options: argparse.Namespace) -> Iterator[tuple[str, int, bool]]:
     for name in WORKLOADS:
         if not options.only or name in options.only:
             for batch in options.batch or ([8] if options.quick else [32, 128]):
-                for training in (True, False):
-                    if options.mode in (None, "training" if training else "inference"):
-                        yield name, batch, training
+                for mode in [options.mode] if options.mode else MODES[: 1 if options.quick else 2]:
+                    yield name, batch, mode == "training"
 
 
 def measured(name: str, quick: bool) -> list[dict[str, Any]] | str:
