@@ -24,12 +24,12 @@ def split(steps: Sequence[Any]) -> tuple[list[Any], list[Any]] | None:
     """What all steps are fed alike, and what differs, stacked; each with None in the places of the other.
 
     steps: a pytree of arrays for each step, all of one structure.
-    Returns None where something other than NumPy's numbers differs: it is not worth bringing together.
+    Returns None where something other than numbers differs: it is not worth bringing together.
     """
     alike, moving = [], []
     for column in zip(*map(jax.tree.leaves, steps), strict=True):
         same = all(value is column[0] for value in column)
-        if not same and not all(isinstance(value, np.generic) for value in column):
+        if not same and any(np.ndim(value) for value in column):
             return None
         alike.append(column[0] if same else None)
         moving.append(None if same else np.stack(column))

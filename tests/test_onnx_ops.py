@@ -136,7 +136,7 @@ def test_initializers(case):
     model.check(_session(model.proto).run, model.values(), _expected(case, model))
 
 
-@pytest.mark.parametrize("opset", [13, 17, 21])
+@pytest.mark.parametrize("opset", [13, 18])  # the oldest, and the one in which most reductions took axes as an input
 @pytest.mark.parametrize("op", sorted({case.op for case in EXPORTED}))
 def test_older_opsets(op, opset):
     """The first row of every op at older opsets: it exports, or the error names the opset that it needs."""
