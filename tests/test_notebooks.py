@@ -16,6 +16,7 @@ ENGLISH = build.twins()
 ALL = sorted(FOLDER.glob("[0-9]*.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ENGLISH, ids=lambda path: path.stem)
 def test_notebook_runs(path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
