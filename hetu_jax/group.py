@@ -129,15 +129,14 @@ class Group:
         if len(fed) == 1 or parts is None or step.call is step.plain:
             return self._one_by_one((key, arrays) for arrays in fed)
         numbers = np.stack([random.next_seqnum() if step.draws else np.uint32(0) for _ in fed])
-        kept, mesh = [variable.value for variable in step.kept], self.executor.config.mesh
-        parallel.wait_for_last(mesh)
+        kept = [variable.value for variable in step.kept]
         arguments = step.home.values, kept, *parts, random.base_key(), numbers, jax.tree.structure(fed[0])
         try:
             values, step.home.values[:] = step.several(*arguments)
         except HostValueError:
             random.step_seqnum(-len(fed) if step.draws else 0)
             return self._one_by_one((key, arrays) for arrays in fed)
-        parallel.remember(mesh, (values, step.home.values))
+        parallel.finish(self.executor.config.mesh, (values, step.home.values))
         return values
 
     def _begin(self, feed_dict: Mapping[Node, Any], inference: bool | None) -> bool:
@@ -170,15 +169,14 @@ class Group:
         return step
 
     def _take_step(self, key: Any, arrays: list[Any]) -> list[Any]:
-        step, mesh = self._step(key), self.executor.config.mesh
-        parallel.wait_for_last(mesh)
+        step = self._step(key)
         draw = (random.base_key(), random.next_seqnum()) if step.draws else None
         arguments = step.home.values, [v._home.values[v._index] for v in step.kept], arrays, draw
         try:
             values, step.home.values[:], updates, faults = step.call(*arguments)
         except HostValueError as reason:
             values, step.home.values[:], updates, faults = self._op_by_op(key, reason, arguments)(*arguments)
-        parallel.remember(mesh, (values, step.home.values))
+        parallel.finish(self.executor.config.mesh, (values, step.home.values))
         if faults is not None:
             self._check_finite(step, faults)
         for variable, value in zip(step.updated, updates, strict=True):
@@ -191,9 +189,10 @@ class Group:
         if config.mesh is not None:
             return
         mesh = parallel.mesh_under(variable.value for variable in self._variables)
-        choice = parallel.candidate(config.context.jax_device)
-        if mesh is None and choice is not None and parallel.gains(choice, *self._work(feed_dict, training)[:2]):
-            mesh = choice
+        if mesh is None and (parallel.always() or any(map(_convolves, self.computing_nodes))):  # else spare the trace
+            choice = parallel.candidate(config.context.jax_device)
+            if choice is not None and parallel.gains(choice, *self._work(feed_dict, training)[:2]):
+                mesh = choice
         if mesh is not None:
             self.executor.spread(mesh)
 

@@ -20,7 +20,6 @@ WORTH_SPREADING = 2e8  # floating-point operations in the convolutions of a step
 AXIS = "batch"
 
 moves = 0  # how often the Variables of a graph moved to a mesh; Executors that share them look again
-_running: list[jax.Array] = []  # something that the spread step under way gives
 
 
 def offer_host_devices() -> None:
@@ -46,11 +45,15 @@ def mesh_of(devices: tuple[jax.Device, ...]) -> Mesh:
 
 def candidate(device: jax.Device) -> Mesh | None:
     """The mesh that a step on `device` may be spread over without being told to: all CPU devices, or None."""
-    wanted = os.environ.get(SWITCH, "auto")
-    if wanted == "0" or (device.platform != "cpu" and wanted != "1"):
+    if os.environ.get(SWITCH) == "0" or (device.platform != "cpu" and not always()):
         return None
     devices = tuple(jax.local_devices(backend=device.platform))
     return mesh_of(devices) if len(devices) > 1 and device == devices[0] else None
+
+
+def always() -> bool:
+    """Whether whatever divides is to be spread, without asking what it costs."""
+    return os.environ.get(SWITCH) == "1"
 
 
 def gains(mesh: Mesh, batch: int, convolutions: float) -> bool:
@@ -58,24 +61,18 @@ def gains(mesh: Mesh, batch: int, convolutions: float) -> bool:
 
     batch: samples in a step.  convolutions: floating-point operations in them; products of matrices use all cores.
     """
-    enough = convolutions >= WORTH_SPREADING or os.environ.get(SWITCH) == "1"
-    return batch >= mesh.size and batch % mesh.size == 0 and enough
+    return batch >= mesh.size and batch % mesh.size == 0 and (always() or convolutions >= WORTH_SPREADING)
 
 
-def wait_for_last(mesh: Mesh | None) -> None:
-    """Before a step on a mesh of CPU devices: waits for the one before it.
+def finish(mesh: Mesh | None, results: Any) -> None:
+    """After a step on a mesh of CPU devices was started: waits for it.
 
-    XLA admits 32 programs a CPU device at a time.  Where more are started ahead, one device's may wait for a place
-    that only comes free when the other device's, behind it in the queue, meets its partner in an all-reduce.
+    XLA admits 32 programs a CPU device at a time.  Where more are started behind the step, one device's may wait for a
+    place that only comes free when the other device's part of the step, still in the queue, meets its partner in an
+    all-reduce.
     """
-    if mesh is not None:
-        jax.block_until_ready([array for array in _running if not array.is_deleted()])
-
-
-def remember(mesh: Mesh | None, results: Any) -> None:
-    """After a step on a mesh of CPU devices was started: what it gives."""
     if mesh is not None and mesh.devices.flat[0].platform == "cpu":
-        _running[:] = [leaf for leaf in jax.tree.leaves(results) if isinstance(leaf, jax.Array)][:1]
+        jax.block_until_ready(next((leaf for leaf in jax.tree.leaves(results) if isinstance(leaf, jax.Array)), None))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hetu_jax as ht
-from hetu_jax import parallel
+from hetu_jax import costs, parallel
 
 pytestmark = pytest.mark.skipif(len(jax.local_devices(backend="cpu")) < 2, reason="needs two CPU devices")
 RNG = np.random.default_rng(0)
@@ -84,6 +84,24 @@ def test_small_steps_stay_on_one_device(monkeypatch):
     executor = loaded()
     executor.run("train")
     assert executor.config.mesh is None
+
+
+def test_a_graph_without_convolutions_is_not_traced_to_be_judged(monkeypatch):
+    monkeypatch.delenv(parallel.SWITCH, raising=False)
+    monkeypatch.setattr(costs, "costs", None)
+    x = ht.Variable("x")
+    executor = ht.Executor([ht.matmul_op(x, initial("w", 3, 2))])
+    executor.run(feed_dict={x: np.ones((8, 3))})
+    assert executor.config.mesh is None
+
+
+def test_nothing_is_started_behind_a_spread_step(spread):
+    """Programs queued behind it could keep one device's part from ever meeting the other's."""
+    executor = loaded()
+    for _ in range(3):
+        values = executor.run("train")
+        assert all(part.value.is_ready() for part in values if part is not None)
+        assert all(variable.value.is_ready() for variable in executor.variables)
 
 
 def test_large_steps_are_spread_by_default(monkeypatch):
