@@ -163,7 +163,7 @@ ax.set(xlabel="ms a step", xlim=(0, None))
 plt.show()
 
 # %% [markdown]
-# The same comparison for eight models, with PyTorch beside them, is what `python -m benchmarks` makes: training steps at
-# batch sizes 128 and 32, on two CPU cores, as multiples of hetu_jax's time.
+# The same comparison for eight models, with PyTorch beside them, is what `python -m benchmarks` makes: training steps
+# at batch sizes 128 and 32, on two CPU cores, as multiples of hetu_jax's time.
 #
 # ![Times of a training step by workload, hetu_jax = 1](../docs/images/benchmark.png)
