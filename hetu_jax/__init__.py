@@ -7,6 +7,7 @@ from . import (
     data,
     dataloader,
     gpu_links,
+    heap,
     initializers,
     layers,
     lr_scheduler,
@@ -45,6 +46,7 @@ from .training import progress
 
 __version__ = "0.1.0"
 
+heap.keep_freed_memory()
 parallel.offer_host_devices()
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..graph import op
+from . import winograd
 
 
 def pair(value, what, least):
@@ -63,6 +64,9 @@ def _conv2d(node_A, node_B, padding, stride, channel_axis):
     window_counts(sides, node_B.shape[2:], padding, stride)
     layout = "NCHW" if channel_axis == 1 else "NHWC"
     dtype = jnp.result_type(node_A, node_B, float)
+    tile = winograd.best_tile(node_A, node_B, padding, stride) if channel_axis != 1 else 0
+    if tile:
+        return winograd.convolve(node_A, node_B, padding, tile)
     return lax.conv_general_dilated(
         node_A.astype(dtype),
         node_B.astype(dtype),
