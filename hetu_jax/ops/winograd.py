@@ -1,7 +1,8 @@
-"""Convolutions with 3 x 3 filters and stride 1 in fewer multiplications, channels last, for CPUs.
+"""Convolutions with 3 x 3 filters in fewer multiplications, channels last, for CPUs.
 
-A tile of m x m results takes (m + 2)^2 products for each pair of channels where the definition takes 9 m^2.  Before and
-after, images, filters and products change base, which are sums: it pays where there are many channels.
+A tile of m x m results takes (m + 2)^2 products for each pair of channels where the definition takes 9 m^2, or
+(2 m + 1)^2 with stride 2.  Before and after, images, filters and products change base, which are sums: it pays where
+there are many channels.
 
 Winograd, Arithmetic complexity of computations, 1980; Lavin and Gray, arXiv:1509.09308.
 """
@@ -23,11 +24,13 @@ SIDE = 3  # of the filters
 # Where the polynomials behind it are evaluated, besides 0 and infinity.  Pairs of p and 1/p keep the error of tiles of
 # 4 at five times that of the definition; the usual 1 and 2 would double it.
 POINTS = {2: (1, -1), 4: (2 / 3, -2 / 3, 3 / 2, -3 / 2)}
+TILES = {1: (2, 4), 2: (2,)}  # by stride
 
-# What one core does in a second, measured with XLA on an AMD EPYC at 2.6 GHz: floating-point operations of convolutions
-# and of products of matrices, and bytes that change base, of which an element of a filter costs as much as twelve.
-DIRECT, PRODUCTS, BYTES, FILTER = 95e9, 90e9, 16e9, 12
-GAIN = 0.85  # how much of the definition's time it may take
+# What one core does in a second, measured with XLA on an AMD EPYC at 2.6 GHz: floating-point operations of
+# convolutions, forwards and backwards, by stride, and of products of matrices; and bytes that change base, of which an
+# element of a filter costs as much as five.
+DIRECT, PRODUCTS, BYTES, FILTER = {1: 85e9, 2: 60e9}, 90e9, 16e9, 5
+GAIN = 0.9  # how much of the definition's time it may take
 CACHED = 2.5e6  # bytes of images in the new base that a core has at hand
 
 
@@ -39,29 +42,46 @@ class Bases(NamedTuple):
     images: np.ndarray
 
 
-@functools.cache
-def bases(tile: int, turned: bool = False) -> Bases:
-    """The matrices of Toom and Cook for tiles of a side.
-
-    turned: those that take filters turned around, which were brought to the new base as they are: they stand at 1/p
-    there, but for a factor, where they should at p.
-    """
+def _toom_cook(tile: int, taps: int, points: Sequence[float]) -> Bases:
+    """For filters with so many taps, by polynomials at 0, infinity, and as many points as there are places left."""
 
     def powers(count: int) -> np.ndarray:
         infinity = [0] * (count - 1) + [1]
-        return np.array([*([p**k for k in range(count)] for p in (0, *POINTS[tile])), infinity], float)
+        return np.array([*([p**k for k in range(count)] for p in (0, *points)), infinity], float)
 
-    images = np.linalg.inv(powers(tile + SIDE - 1)).T
+    images = np.linalg.inv(powers(tile + taps - 1)).T
     images[np.abs(images) < 1e-9] = 0
     last = np.array([row[np.flatnonzero(row)[-1]] for row in images])[:, None]  # becomes 1, and needs no product
-    results, filters, images = powers(tile).T, powers(SIDE) * last, images / last
-    if turned:
-        lengths = np.linalg.norm(filters, axis=1)
-        alike = filters[:, ::-1] @ filters.T / lengths
-        order = np.argmax(np.abs(alike), 1)
-        factors = alike[range(len(order)), order] / lengths[order]
-        results, images = (results * factors)[:, order], images[order]
+    return Bases(powers(tile).T, powers(taps) * last, images / last)
+
+
+@functools.cache
+def bases(tile: int, stride: int = 1) -> Bases:
+    """The matrices for tiles of a side."""
+    if stride == 1:
+        return _toom_cook(tile, SIDE, POINTS[tile])
+    # Taps 0 and 2 meet the even rows, where they are a filter of stride 1; tap 1 meets the odd ones, each once.
+    even = _toom_cook(tile, 2, (1,))
+    places, reach = 2 * tile + 1, 2 * tile + 1
+    results, filters, images = np.zeros((tile, places)), np.zeros((places, SIDE)), np.zeros((places, reach))
+    results[:, : tile + 1], filters[: tile + 1, ::2], images[: tile + 1, ::2] = even
+    results[:, tile + 1 :] = images[tile + 1 :, 1::2] = np.eye(tile)
+    filters[tile + 1 :, 1] = 1
     return Bases(results, filters, images)
+
+
+@functools.cache
+def turned_bases(tile: int) -> Bases:
+    """The matrices for stride 1 that take filters turned around, which were brought to the new base as they are.
+
+    Turned around, a filter has at p what it had at 1/p, but for a factor.
+    """
+    results, filters, images = bases(tile)
+    lengths = np.linalg.norm(filters, axis=1)
+    alike = filters[:, ::-1] @ filters.T / lengths
+    order = np.argmax(np.abs(alike), 1)
+    factors = alike[range(len(order)), order] / lengths[order]
+    return Bases((results * factors)[:, order], filters, images[order])
 
 
 def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], stride: Sequence[int]) -> int:
@@ -69,71 +89,88 @@ def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], str
 
     images: (N, H, W, C).  filters: (O, C, kh, kw).  padding, stride: (height, width).
     """
-    fits = filters.shape[2:] == (SIDE, SIDE) and tuple(stride) == (1, 1) and max(padding) < SIDE
+    fits = filters.shape[2:] == (SIDE, SIDE) and stride[0] == stride[1] and stride[0] in TILES and max(padding) < SIDE
     floats = images.dtype == filters.dtype == jnp.float32 and images.size and filters.size
     if not (fits and floats) or os.environ.get(SWITCH) == "0" or jax.default_backend() != "cpu":
         return 0
-    pairs, channels = filters.shape[0] * filters.shape[1], filters.shape[0] + filters.shape[1]
-    count, (rows, columns) = len(images) // _shares(len(images)), _sides(images, padding)
-    seconds = {0: GAIN * 2 * count * rows * columns * pairs * SIDE**2 / DIRECT}
-    for tile in POINTS:
-        places, tiles = (tile + SIDE - 1) ** 2, count * -(-rows // tile) * -(-columns // tile)
-        moved = 4 * (2 * tiles * channels + FILTER * pairs)
-        seconds[tile] = places * (2 * tiles * pairs / PRODUCTS + moved / BYTES)
+    outputs, inputs = filters.shape[:2]
+    count, (rows, columns) = len(images) // _shares(len(images)), _sides(images, padding, stride[0])
+    seconds = {0: GAIN * 2 * count * rows * columns * outputs * inputs * SIDE**2 / DIRECT[stride[0]]}
+    for tile in TILES[stride[0]]:
+        places, tiles = bases(tile, stride[0]).images.size, count * -(-rows // tile) * -(-columns // tile)
+        moved = 4 * (2 * tiles * (inputs + outputs) + FILTER * inputs * outputs)
+        seconds[tile] = places * (2 * tiles * inputs * outputs / PRODUCTS + moved / BYTES)
     return min(seconds, key=lambda tile: seconds[tile])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve(images: jax.Array, filters: jax.Array, padding: tuple[int, int], tile: int) -> jax.Array:
-    """Cross-correlation of images with 3 x 3 filters, with stride 1.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def convolve(images: jax.Array, filters: jax.Array, padding: tuple[int, int], stride: int, tile: int) -> jax.Array:
+    """Cross-correlation of images with 3 x 3 filters.
 
     images: (N, H, W, C), float32.  filters: (O, C, 3, 3), float32.
-    padding: zeros above and below, left and right, at most 2.  tile: a key of `POINTS`.
-    Returns: (N, H + 2 padding - 2, columns likewise, O).
+    padding: zeros above and below, left and right, at most 2.  stride: 1 or 2.  tile: one of `TILES`.
+    Returns: (N, floor((H + 2 padding - 3) / stride) + 1, columns likewise, O).
     """
-    return _forward(images, filters, padding, tile)[0]
+    return _forward(images, filters, padding, stride, tile)[0]
 
 
-def _forward(images, filters, padding, tile):
-    there = _grid(bases(tile).filters, lax.optimization_barrier(filters.transpose(3, 2, 0, 1)))
+def _forward(images, filters, padding, stride, tile):
+    there = _grid(bases(tile, stride).filters, lax.optimization_barrier(filters.transpose(3, 2, 0, 1)))
     there = lax.optimization_barrier(there.reshape(-1, *filters.shape[:2]))
-    return _correlate(images, there, padding, tile), (images, there)
+    images = lax.optimization_barrier(images)  # else what made them is done again for every place
+    result = _correlate(images, there, bases(tile, stride), tile, padding, stride)
+    return result, (images, filters, there)
 
 
-def _backward(padding, tile, kept, moved):
-    images, there = kept
-    back = tuple(SIDE - 1 - pad for pad in padding)
-    return _correlate(moved, there, back, tile, turned=True), _gradient_of_filters(images, moved, there, padding, tile)
+def _backward(padding, stride, tile, kept, moved):
+    images, filters, there = kept
+    moved = lax.optimization_barrier(moved)
+    gradient = _gradient_of_filters(images, moved, there, padding, stride, tile)
+    if stride == 1:
+        back = tuple(SIDE - 1 - pad for pad in padding)
+        return _correlate(moved, there.swapaxes(1, 2), turned_bases(tile), tile, back, 1), gradient
+    _, pull = jax.vjp(lambda images: by_definition(images, filters, padding, (stride, stride), "NHWC"), images)
+    return *pull(moved), gradient
 
 
 convolve.defvjp(_forward, _backward)
 
 
-def _correlate(images, there, padding, tile, turned=False):
-    """The result for filters (places, O, C) in the new base; for turned ones, which have C and O change places."""
-    sides, base = _sides(images, padding), bases(tile, turned)
-    images = _in_blocks(images, _blocks(images, there, tile))
+def by_definition(
+    images: jax.Array, filters: jax.Array, padding: Sequence[int], stride: Sequence[int], layout: str
+) -> jax.Array:
+    """The same as XLA computes it, for any filters (O, C, kh, kw) and images in the layout."""
+    pads, numbers = [(pad, pad) for pad in padding], (layout, "OIHW", layout)
+    return lax.conv_general_dilated(images, filters, stride, pads, dimension_numbers=numbers)
+
+
+def _correlate(images, there, base, tile, padding, stride):
+    """The result for filters (places, O, C) in the new base."""
+    sides = _sides(images, padding, stride)
+    images = _in_blocks(images, _blocks(images, there, sides, tile))
 
     def put(index: jax.Array, done: jax.Array) -> jax.Array:
         block = _nth(images, index)
-        products = _products(_tiled(block, base.images, tile, padding, sides), there, 2, 1 if turned else 2)
+        products = _products(_tiled(block, base.images, tile * stride, tile, padding, sides), there, 2)
         return lax.dynamic_update_index_in_dim(done, _results(products, base.results, len(block), sides), index, 1)
 
-    done = jnp.zeros((*images.shape[:2], *sides, there.shape[2 if turned else 1]), images.dtype)
+    done = jnp.zeros((*images.shape[:2], *sides, there.shape[1]), images.dtype)
     return _loop(images.shape[1], put, done).reshape(-1, *done.shape[2:])
 
 
-def _gradient_of_filters(images, moved, there, padding, tile):
+def _gradient_of_filters(images, moved, there, padding, stride, tile):
     """(O, C, 3, 3), for a gradient `moved` of the result."""
-    blocks, base, sides = _blocks(images, there, tile), bases(tile), moved.shape[1:3]
+    base, sides = bases(tile, stride), moved.shape[1:3]
+    blocks = _blocks(images, there, sides, tile)
     images, moved = _in_blocks(images, blocks), _in_blocks(moved, blocks)
 
     def add(index: jax.Array, total: jax.Array) -> jax.Array:
-        left = _tiled(_nth(moved, index), base.results.T, tile, (0, 0), sides)
-        return total + _products(left, _tiled(_nth(images, index), base.images, tile, padding, sides), 1, 1)
+        left = _tiled(_nth(moved, index), base.results.T, tile, tile, (0, 0), sides)
+        right = _tiled(_nth(images, index), base.images, tile * stride, tile, padding, sides)
+        return total + _products(left, right, 1)
 
     total = _loop(blocks, add, jnp.zeros(there.shape, images.dtype))
-    total = _grid(base.filters.T, total.reshape(tile + SIDE - 1, -1, *there.shape[1:]))
+    total = _grid(base.filters.T, total.reshape(len(base.filters), -1, *there.shape[1:]))
     return lax.optimization_barrier(total).transpose(2, 3, 1, 0)
 
 
@@ -143,13 +180,14 @@ def _shares(count: int) -> int:
     return devices if count % devices == 0 else 1
 
 
-def _blocks(images: jax.Array, there: jax.Array, tile: int) -> int:
+def _blocks(images: jax.Array, there: jax.Array, sides: Sequence[int], tile: int) -> int:
     """In how many parts to work on a batch, so that each stays in the caches, unless filters fill them anyway."""
-    count, rows, columns, channels = images.shape
-    count //= _shares(count)
-    tiles, room = -(-rows // tile) * -(-columns // tile), CACHED / (4 * (tile + SIDE - 1) ** 2)
+    count, each = len(images) // _shares(len(images)), images.shape[3]
+    for side in sides:
+        each *= -(-side // tile)
+    room = max(CACHED / there.dtype.itemsize, there.size) / len(there)
     blocks = 1
-    while count % (2 * blocks) == 0 and count // blocks * tiles * channels > max(room, there[0].size):
+    while count % (2 * blocks) == 0 and count // blocks * each > room:
         blocks *= 2
     return blocks
 
@@ -167,14 +205,14 @@ def _loop(count: int, body: Callable[..., jax.Array], start: jax.Array) -> jax.A
     return body(0, start) if count == 1 else lax.fori_loop(0, count, body, start)
 
 
-def _sides(images: jax.Array, padding: Sequence[int]) -> tuple[int, int]:
+def _sides(images: jax.Array, padding: Sequence[int], stride: int) -> tuple[int, int]:
     """The rows and columns of the result."""
-    return tuple(side + 2 * pad - SIDE + 1 for side, pad in zip(images.shape[1:3], padding, strict=True))
+    return tuple((side + 2 * pad - SIDE) // stride + 1 for side, pad in zip(images.shape[1:3], padding, strict=True))
 
 
-def _products(left: jax.Array, right: jax.Array, along_left: int, along_right: int) -> jax.Array:
-    """For each place of the new base, the product of two matrices."""
-    return lax.dot_general(left, right, (((along_left,), (along_right,)), ((0,), (0,))))
+def _products(left: jax.Array, right: jax.Array, axis: int) -> jax.Array:
+    """For each place of the new base, the product of two matrices along an axis of both."""
+    return lax.dot_general(left, right, (((axis,), (axis,)), ((0,), (0,))))
 
 
 def _change(base: np.ndarray, parts: Sequence[jax.Array]) -> jax.Array:
@@ -188,19 +226,22 @@ def _grid(base: np.ndarray, parts: jax.Array) -> jax.Array:
     return _change(base, list(_change(base, list(parts)).swapaxes(0, 1))).swapaxes(0, 1)
 
 
-def _tiled(images: jax.Array, base: np.ndarray, tile: int, before: Sequence[int], covered: Sequence[int]) -> jax.Array:
+def _tiled(
+    images: jax.Array, base: np.ndarray, step: int, tile: int, before: Sequence[int], sides: Sequence[int]
+) -> jax.Array:
     """(places, N * tiles, C): each tile's piece of the images in the new base.
 
-    base: as many columns as a piece has rows.  before: zeros above and on the left.  covered: the results of all tiles.
+    base: as many columns as a piece has rows.  step: from one piece to the next.  before: zeros above and on the left.
+    sides: rows and columns of the results of all tiles.
     """
     reach = base.shape[1]
     pads = [(0, 0, 0)] * 4
-    for axis, (zeros, side) in enumerate(zip(before, covered, strict=True), 1):
-        pads[axis] = zeros, (-(-side // tile) - 1) * tile + reach - zeros - images.shape[axis], 0
+    for axis, (zeros, side) in enumerate(zip(before, sides, strict=True), 1):
+        pads[axis] = zeros, (-(-side // tile) - 1) * step + reach - zeros - images.shape[axis], 0
     images = lax.pad(images, np.zeros((), images.dtype), pads)
     for axis in (1, 3):
         last = images.shape[axis] - reach
-        images = _change(base, [lax.slice_in_dim(images, i, i + last + 1, tile, axis) for i in range(reach)])
+        images = _change(base, [lax.slice_in_dim(images, i, i + last + 1, step, axis) for i in range(reach)])
     return images.reshape(len(base) ** 2, -1, images.shape[-1])
 
 
