@@ -131,7 +131,8 @@ class HetuConfig:
             random.set_seed_status(seed)
         self.seed = random.get_seed()
         self.np_rand = random.get_np_rand()
-        self.dataloader_name, self.inference, self.detect_nan = dataloader_name, inference, bool(detect_nan)
+        self.dataloader_name = None if dataloader_name is None else str(dataloader_name)
+        self.inference, self.detect_nan = inference, bool(detect_nan)
         self.dist_strategy, self.comm_mode = dist_strategy, comm_mode
         self.compute_dtype = precision.compute_dtype(compute_dtype)
         self.eval_node_list = self.my_eval_nodes = list(eval_node_list)

@@ -52,7 +52,7 @@ class Dataloader:
     ):
         if isinstance(batch_func, bool | np.bool_):
             batch_func, drop_last = None, batch_func
-        self.names = (name,) if isinstance(name, str) else tuple(map(str, name))
+        self.names = (str(name),) if isinstance(name, str | int) else tuple(map(str, name))
         self.name = "_".join(self.names)
         self.func, self.batch_func, self.drop_last = func, batch_func, bool(drop_last)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | float | np.number) or batch_size % 1:
@@ -163,15 +163,19 @@ class Dataloader:
         if not self._order:
             self._order = self._indices.order(self.epoch)
         number = self._order[self.batch_index]
+        batch = None if self.resident() else self._ahead.take(number)
         if advance:
-            self._move_on()
-        if not self.resident():
-            order = self._order or self._indices.order(self.epoch)
-            batch = self._ahead.take(number, order[self.batch_index])
+            self._move(1)
+        if batch is not None:
+            self._ahead.prepare((self._order or self._indices.order(self.epoch))[self.batch_index])
             self.last_batch_size = batch.shape[0]
             return None, (batch,)
         start, self.last_batch_size = self._rows(number)
         return self.last_batch_size, (self._all, _row(start))
+
+    def step_back(self) -> None:
+        """Makes the batch that was fetched last the next one again."""
+        self._move(-1)
 
     def resident(self) -> bool:
         """Whether the data is on the device as a whole; decided, and done, when it is first asked for."""
@@ -181,10 +185,11 @@ class Dataloader:
             self._ahead = Ahead(self._fetch) if self._all is None else None
         return self._all is not None
 
-    def _move_on(self) -> None:
-        self.batch_index += 1
-        if self.batch_index == self.batch_num:
-            self.batch_index, self.epoch, self._order = 0, self.epoch + 1, ()
+    def _move(self, batches: int) -> None:
+        self.batch_index += batches
+        if not 0 <= self.batch_index < self.batch_num:
+            epochs, self.batch_index = divmod(self.batch_index, self.batch_num)
+            self.epoch, self._order = self.epoch + epochs, ()
 
     def _rows(self, number: int) -> tuple[int, int]:
         """First row and number of rows of a batch."""
@@ -273,6 +278,9 @@ class DataloaderOp(Feed):
 
     def pull(self, group: str, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
         return self._loader(group).pull(advance)
+
+    def step_back(self, group: str) -> None:
+        self._loader(group).step_back()
 
     def read(self, static: int | None, arrays: tuple[Any, ...]) -> jax.Array:
         return _batch(static, arrays)

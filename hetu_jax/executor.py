@@ -59,8 +59,6 @@ class Executor(Reports, Profiles):
             name: pipeline.group_of(self, name, nodes, self.config.dataloader_name or name)
             for name, nodes in self.eval_node_dict.items()
         }
-        for group in self.subexecutor.values():
-            group.inference = self.config.inference if self.config.inference is not None else group.inference
         self.timers = timers(timing, self.subexecutor)
 
     def _add(self, nodes: Sequence[Node]) -> None:
@@ -137,7 +135,7 @@ class Executor(Reports, Profiles):
             values = group.run_several(feed_dict or {}, inference, int(steps))
         if convert_to_numpy_ret_vals:
             return [_numpy(value) for value in values]
-        return [NDArray(value) if isinstance(value, jax.Array) else value for value in values]
+        return [NDArray(value) if isinstance(value, jax.Array) else _held(value) for value in values]
 
     def run_epoch(
         self,
@@ -165,6 +163,8 @@ class Executor(Reports, Profiles):
                 f"run takes the name of a group first, not a {kind}: write run(feed_dict=...) (at {user_site()})"
             ) from None
         except KeyError:
+            if str(name) in self.subexecutor:  # the groups of {0: [...], 1: [...]}
+                return self.subexecutor[str(name)]
             if name == "default" and len(self.subexecutor) == 1:
                 return next(iter(self.subexecutor.values()))
             known = ", ".join(map(repr, self.subexecutor))
@@ -259,10 +259,14 @@ def _check_steps(steps: Any, dataloader_step: bool) -> None:
         raise ValueError(f"steps= moves the dataloaders on; leave out dataloader_step=False (at {user_site()})")
 
 
+def _held(value: Any) -> Any:
+    """A fetched value as the user holds it: lists of arrays become lists of NDArrays."""
+    if isinstance(value, jax.Array):
+        return NDArray(value)
+    return [_held(part) for part in value] if isinstance(value, list) else value
+
+
 def _numpy(value: Any) -> Any:
     if value is None:
         return None
     return as_numpy(value) if isinstance(value, jax.Array) else jax.tree.map(as_numpy, value)
-
-
-SubExecutor = Group

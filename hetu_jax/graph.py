@@ -476,6 +476,9 @@ class Feed(Node):
         """
         raise GraphError(f"{self.describe()} does not say what it feeds: define pull()")
 
+    def step_back(self, group: str) -> None:
+        """Undoes the move of the last `pull`, for feeds that move on by themselves."""
+
     def read(self, static: Hashable, arrays: tuple[Any, ...]) -> Any:
         """The node's value inside the step, from what `pull` returned."""
         return arrays[0]

@@ -166,18 +166,18 @@ class Ahead:
         self._number: int | None = None
         self._future: Any = None
 
-    def take(self, number: int, upcoming: int) -> jax.Array:
-        """Batch `number`; goes on with batch `upcoming`."""
-        if number != self._number:
-            self._begin(number)
+    def take(self, number: int) -> jax.Array:
+        """Batch `number`."""
+        self.prepare(number)
         self._number = None  # so that a fetch that failed is tried again
         batch = self._future.result()
         self._number = number
-        if upcoming != number:
-            self._begin(upcoming)
         return batch
 
-    def _begin(self, number: int) -> None:
+    def prepare(self, number: int) -> None:
+        """Begins to fetch batch `number`, which is asked for next."""
+        if number == self._number:
+            return
         before = self._future if self._number is not None else None
         self._number, self._future = number, _threads().submit(self._after, before, number)
 
