@@ -1,7 +1,5 @@
 """Hetu's define-then-run deep learning on JAX: `import hetu_jax as ht`."""
 
-from typing import Any
-
 from . import (
     cpu_links,
     data,
@@ -24,6 +22,7 @@ from .cluster import DistConfig
 from .context import DeviceGroup, context, get_current_context
 from .dataloader import Dataloader, GNNDataLoaderOp, dataloader_op
 from .draw import draw
+from .errors import hint_at_names
 from .gpu_ops import *  # noqa: F403, the ops are the API
 from .install import install
 from .ndarray import (
@@ -46,9 +45,4 @@ from .training import progress
 __version__ = "0.1.0"
 
 parallel.offer_host_devices()
-
-
-def __getattr__(name: str) -> Any:
-    from .errors import suggest
-
-    raise AttributeError(f"hetu_jax has no {name!r}{suggest(name, globals())}")
+hint_at_names(__name__)

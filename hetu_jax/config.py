@@ -91,7 +91,7 @@ class HetuConfig:
         files under runs/<project>/<run_name>), 'wandb', or an object of `hetu_jax.logger`.
     project, run_name, run_id: of the run there; 'wandb' needs the first two.
     Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
-    Raises TypeError for an unknown option, GraphError for a pipeline that is none of Hetu's.
+    Raises TypeError for an unknown option, GraphError for a pipeline or comm_mode that is none of Hetu's.
     """
 
     def __init__(
@@ -120,6 +120,11 @@ class HetuConfig:
         if pipeline not in PIPELINES:
             known = ", ".join(map(repr, PIPELINES))
             raise GraphError(f"pipeline={pipeline!r} is not one of {known}{suggest(str(pipeline), PIPELINES[1:])}")
+        if comm_mode not in (None, *COMM_MODES.values()):
+            known = ", ".join(map(repr, (None, *COMM_MODES.values())))
+            raise GraphError(
+                f"comm_mode={comm_mode!r} is not one of {known}{suggest(str(comm_mode), COMM_MODES.values())}"
+            )
         if dist_strategy is not None:
             ctx = dist_strategy.set_raw_ctxs_n_states(eval_node_list)
             comm_mode = comm_mode or COMM_MODES.get(getattr(dist_strategy, "aggregate", None))

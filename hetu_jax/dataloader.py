@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import parallel
-from .errors import GraphError
-from .graph import Feed, storage_dtype, stored
+from .errors import GraphError, hint_at_names
+from .graph import Feed
 from .ndarray import DLContext, NDArray, as_value, cpu
 from .raw_data import Ahead, BatchIndices, RawData
+from .storage import storage_dtype, stored
 
 
 class Dataloader:
@@ -57,6 +58,8 @@ class Dataloader:
         self.func, self.batch_func, self.drop_last = func, batch_func, bool(drop_last)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | float | np.number) or batch_size % 1:
             raise TypeError(f"batch_size of Dataloader {self.name!r} must be a whole number, not {batch_size!r}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size of Dataloader {self.name!r} must be 1 or more, not {batch_size!r}")
         self.shuffle, self.offset, self.batch_size = bool(shuffle), int(offset), int(batch_size)
         self.raw_data = RawData(raw_data, dtype, func).shared()
         self.dtype = self.raw_data.dtype
@@ -89,8 +92,6 @@ class Dataloader:
     def get_batch_num(self, samples_num: int | None = None) -> int:
         """The number of batches that `samples_num` samples make; by default, the loader's own."""
         samples = self.samples_num if samples_num is None else samples_num
-        if self.batch_size <= 0:
-            return 0
         return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
 
     @property
@@ -139,6 +140,17 @@ class Dataloader:
         if not 0 <= index < self.batch_num:
             raise ValueError(f"Dataloader {self.name!r} has batches 0 to {self.batch_num - 1}, not {index}")
         self.batch_index = int(index)
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """The number of the next batch, that of the epoch, and how many batches there are: what a checkpoint keeps."""
+        return self.batch_index, self.epoch, self.batch_num
+
+    def resume(self, position: Any) -> None:
+        """Goes to a `position`, unless it is that of a loader with another number of batches, or none."""
+        match position:
+            case (int(index), int(epoch), self.batch_num) if 0 <= index < self.batch_num and epoch >= 0:
+                self.batch_index, self.epoch, self._order = index, epoch, ()
 
     def place(self, where: jax.Device | jax.sharding.Mesh | None) -> None:
         """Sets the device that batches go to, or the mesh that each is split over; None is JAX's default device."""
@@ -285,6 +297,13 @@ class DataloaderOp(Feed):
     def read(self, static: int | None, arrays: tuple[Any, ...]) -> jax.Array:
         return _batch(static, arrays)
 
+    def state(self) -> dict[str, Any]:
+        return {loader.name: loader.position for loader in self.dataloaders.values()}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        for loader in self.dataloaders.values():
+            loader.resume(state.get(loader.name))
+
     def resident(self, group: str) -> bool:
         return self._loader(group).resident()
 
@@ -413,3 +432,6 @@ class GNNDataLoaderOp(Feed):
     def get_next_arr(self, name: str) -> NDArray:
         """The value for the next graph."""
         return NDArray(self._value(GNNDataLoaderOp.nxt_graph))
+
+
+hint_at_names(__name__)

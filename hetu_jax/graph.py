@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from . import parallel
 from .errors import GraphError, suggest
 from .ndarray import ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
-from .storage import storage_dtype, stored
+from .storage import numbers, storage_dtype, stored
 from .valueless import Valueless
 from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the package have them here
 
@@ -85,6 +85,7 @@ class Op:
         node: type[Node] | None = None,
         registry: dict[str, Op] | None = None,
     ):
+        _refuse_class(fn)
         self.fn, self.state, self.writes, self.node = fn, state, tuple(writes), node or Node
         self.on_record, self.on_build = on_record, on_build
         self.__name__, self.__doc__, self.__module__ = fn.__name__, fn.__doc__, fn.__module__
@@ -94,7 +95,11 @@ class Op:
         keyword_only = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
         self.asks = tuple(name for name in _ASKED if name in keyword_only)
         self.owns = tuple(name for name in self.writes if state is not None)
-        shown = [p for name, p in parameters.items() if name not in self.asks and name not in self.owns]
+        shown = [
+            parameter.replace(annotation=inspect.Parameter.empty)
+            for name, parameter in parameters.items()
+            if name not in self.asks and name not in self.owns
+        ]
         self.signature = inspect.Signature(_with_ctx_and_name(shown))
         self.__signature__ = self.signature
         first = (OPS if registry is None else registry).setdefault(self.__name__, self)
@@ -121,6 +126,15 @@ class Op:
 def op(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator: register a pure function as an op; see `Op` for the options."""
     return Op(fn, **options) if fn is not None else lambda fn: Op(fn, **options)
+
+
+def _refuse_class(op: Any, *others: Any) -> None:
+    """Raises GraphError for an op in Hetu's form, a class whose constructor passes itself, its inputs and ctx on."""
+    if isinstance(op, type) or others:
+        raise GraphError(
+            "an op is no class here, with compute and gradient, but one function of arrays: write it with "
+            f"`from hetu_jax.graph import op` and @op, as docs/faq.md shows (at {user_site()})"
+        )
 
 
 def _with_ctx_and_name(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
@@ -160,13 +174,14 @@ class Node(Valueless):
         self,
         op: Op | None,
         arguments: dict[str, Any],
-        *,
+        *others: Any,
         name: str | None = None,
         ctx: Any = None,
         writes: tuple[Variable, ...] = (),
     ):
         from .context import current_group
 
+        _refuse_class(op, *others)
         self.op, self.writes, self.ctx = op, writes, ctx
         self.id, self.site = next(_ids), user_site()
         self.name = name or f"{self.op_type}{self.id}"
@@ -292,28 +307,29 @@ class Node(Valueless):
     __rmul__ = __mul__
 
     def __sub__(self, other: Any) -> Node:
-        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, -other)
+        other = _operand(self, other)
+        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, _negative(other))
 
     def __rsub__(self, other: Any) -> Node:
-        return OPS["minus_byconst_op"](self, other)
+        return OPS["minus_byconst_op"](self, _operand(self, other))
 
     def __truediv__(self, other: Any) -> Node:
-        return OPS["div_op"](self, other)
+        return OPS["div_op"](self, _operand(self, other))
 
     def __rtruediv__(self, other: Any) -> Node:
-        return OPS["div_const_op"](other, self)
+        return OPS["div_const_op"](_operand(self, other), self)
 
     def __pow__(self, other: Any) -> Node:
-        return OPS["power_op"](self, other)
+        return OPS["power_op"](self, _operand(self, other))
 
     def __rpow__(self, other: Any) -> Node:
-        return OPS["const_pow_op"](self, other)
+        return OPS["const_pow_op"](self, _operand(self, other))
 
     def __matmul__(self, other: Any) -> Node:
-        return OPS["matmul_op"](self, other)
+        return OPS["matmul_op"](self, _operand(self, other))
 
     def __rmatmul__(self, other: Any) -> Node:
-        return OPS["matmul_op"](other, self)
+        return OPS["matmul_op"](_operand(self, other), self)
 
     def __abs__(self) -> Node:
         return OPS["abs_op"](self)
@@ -326,7 +342,23 @@ class Node(Valueless):
 
 
 def _binary(on_nodes: str, on_constant: str, node: Node, other: Any) -> Node:
+    other = _operand(node, other)
     return OPS[on_nodes](node, other) if isinstance(other, Node) else OPS[on_constant](node, other)
+
+
+def _operand(node: Node, other: Any) -> Any:
+    """The other side of an operator.  Raises TypeError where it is neither a node nor made of numbers."""
+    other = as_value(other)
+    if isinstance(other, Node | jax.Array):
+        return other
+    array = numbers(other, f"what {node.describe()} is combined with")
+    return array if array.ndim else other
+
+
+def _negative(constant: Any) -> Any:
+    """-constant, also where its own dtype has no such number."""
+    exact = getattr(constant, "dtype", None) is not None and constant.dtype.kind in "iub"
+    return -np.asarray(constant, np.int64) if exact else -constant
 
 
 def _is_constant(leaf: Any) -> bool:
@@ -365,7 +397,7 @@ class Variable(Node):
     dtype: of the stored value; 64-bit dtypes are stored in 32 bits, as Hetu does.
     ctx: the device; None means the Executor's.
     Without value and initializer the call returns a `Placeholder`, to be fed at each run.
-    Raises ValueError when both are given, TypeError for a value that is no array.
+    Raises ValueError when both are given, TypeError for a value that is no array or an initializer that is none.
     """
 
     aliases: dict[str, Callable[[np.ndarray], Any]] = {}  # names in other vintages' checkpoints, with a conversion
@@ -387,6 +419,12 @@ class Variable(Node):
     ):
         if value is not None and initializer is not None:
             raise ValueError(f"Variable {name!r} has both a value and an initializer: give one (at {user_site()})")
+        if initializer is not None and not (callable(initializer) and hasattr(initializer, "shape")):
+            raise TypeError(
+                f"the initializer of Variable {name!r} must be an object with a shape, such as "
+                f"ht.init.ZerosInit((3, 4)), not {initializer!r}: or write ht.init.zeros((3, 4), name={name!r}), which "
+                f"makes the Variable (at {user_site()})"
+            )
         super().__init__(None, {}, name=name, ctx=ctx)
         self.trainable, self.initializer, self.is_embed, self.reshaped = bool(trainable), initializer, False, False
         self._dtype = storage_dtype(dtype)
@@ -404,7 +442,10 @@ class Variable(Node):
 
     @property
     def value(self) -> Any:
-        """The current `jax.Array` (or sparse array); None before an Executor ran the initializer."""
+        """The current `jax.Array` (or sparse array); None before an Executor ran the initializer.
+
+        A training step gives its memory away: an array from here is valid until the next run.
+        """
         return self._home.values[self._index]
 
     @value.setter
@@ -417,9 +458,10 @@ class Variable(Node):
         self.value, self._dtype = value, np.dtype(value.dtype)
 
     @property
-    def tensor_value(self) -> NDArray | None:
-        """The current value as the user sees it, or None; assigning replaces it."""
-        return None if self.value is None else NDArray(jnp.array(self.value, copy=True))
+    def tensor_value(self) -> NDArray | ND_Sparse_Array | None:
+        """A copy of the current value, which later runs leave alone, or None; assigning replaces the value."""
+        held = jax.tree.map(lambda part: jnp.array(part, copy=True), self.value)
+        return NDArray(held) if isinstance(held, jax.Array) else held
 
     @tensor_value.setter
     def tensor_value(self, value: Any) -> None:
@@ -478,6 +520,13 @@ class Feed(Node):
 
     def step_back(self, group: str) -> None:
         """Undoes the move of the last `pull`, for feeds that move on by themselves."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of a feed that moves on from run to run: plain data."""
+        return {}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state`; what does not fit, as from another script or a broken file, changes nothing."""
 
     def read(self, static: Hashable, arrays: tuple[Any, ...]) -> Any:
         """The node's value inside the step, from what `pull` returned."""

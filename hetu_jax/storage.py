@@ -31,21 +31,41 @@ def stored(value: Any, dtype: np.dtype, what: str, device: bool = True) -> Any:
     """`value` as an array of `dtype`.
 
     what: names the value in messages.  device: a `jax.Array` of its own, else NumPy where it came as NumPy.
-    Raises TypeError for a value that is no array, ValueError for integers that float32 cannot hold.
+    Raises TypeError for a value that is no array, ValueError for numbers that `dtype` cannot hold: integers out of its
+    range, fractions beside integers.  What is on a device already is not looked at, as that would wait for it.
     """
     if ND_Sparse_Array.accepts(value):
         return ND_Sparse_Array.of(value).astype(dtype)
     if isinstance(value, NDArray):
         value = value.value
     if not isinstance(value, jax.Array):
-        value = _numbers(value, what)
-        if value.dtype.kind in "iu" and dtype == np.float32 and value.size and np.abs(value).max() > 2**24:
-            raise ValueError(f"{what} has integers above 16,777,216, which float32 cannot hold: give it dtype=np.int32")
+        value = numbers(value, what)
+        _check_range(value, dtype, what)
         value = value.astype(dtype, copy=False)
     return jnp.array(value, dtype, copy=True) if device else value.astype(dtype)
 
 
-def _numbers(value: Any, what: str) -> np.ndarray:
+def _check_range(value: np.ndarray, dtype: np.dtype, what: str) -> None:
+    if not value.size or value.dtype.kind not in "iuf" or np.can_cast(value.dtype, dtype):
+        return
+    low, high = value.min(), value.max()
+    if dtype == np.float32 and value.dtype.kind in "iu" and not -(2**24) <= low <= high <= 2**24:
+        raise ValueError(f"{what} has integers above 16,777,216, which float32 cannot hold: give it dtype=np.int32")
+    if dtype.kind not in "iu":
+        return
+    if value.dtype.kind == "f" and not np.array_equal(value, np.trunc(value)):
+        raise ValueError(
+            f"{what} has numbers that {dtype} cannot hold, as they are not whole: round them, or give it a float dtype"
+        )
+    info = np.iinfo(dtype)
+    if not info.min <= low <= high <= info.max:
+        raise ValueError(
+            f"{what} has numbers from {low} to {high}, and {dtype} holds those from {info.min} to {info.max}: give it "
+            "a wider dtype; integers are kept in 32 bits at most"
+        )
+
+
+def numbers(value: Any, what: str) -> np.ndarray:
     """`value` as an array of NumPy's.  Raises TypeError where it is none of numbers."""
     if isinstance(value, Valueless):
         raise TypeError(f"{what} must be an array of numbers, not {value!r}: fetch that in a run first, and feed it")
@@ -53,6 +73,8 @@ def _numbers(value: Any, what: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise TypeError(f"{what} must be an array of numbers: lists in it differ in length ({error})") from None
+    if array.dtype == object and isinstance(value, int):  # beyond 64 bits
+        array = np.asarray(float(value))
     if array.dtype.kind in "iufb" or array.dtype.name in ("bfloat16", "float16"):
         return array
     kind = type(value).__name__ if array.shape == () else f"{array.dtype} (shape {array.shape})"

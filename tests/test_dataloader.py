@@ -159,12 +159,19 @@ def test_dtypes():
     assert take(dl.Dataloader(np.arange(4, dtype=np.uint8), 2, dtype=np.uint8), 1)[0].dtype == np.uint8
 
 
-def test_row_numbers_that_float32_cannot_hold_stay_integers():
-    loader = dl.Dataloader(np.array([1, 2**24 + 1]), 1)
-    batches = take(loader, 2)
-    assert batches[0].dtype == np.int32 and [int(batch[0]) for batch in batches] == [1, 2**24 + 1]
-    assert dl.Dataloader(np.array([-(2**24) - 1, 0]), 1).dtype == np.int32
+def test_numbers_that_the_dtype_cannot_hold_are_refused(tmp_path):
+    for data in (np.array([1, 2**24 + 1]), np.array([-(2**24) - 1, 0]), ht.array([2**25], dtype=np.int32)):
+        with pytest.raises(ValueError, match="raw_data has integers above 16,777,216.*dtype=np.int32"):
+            dl.Dataloader(data, 1)
+    for data in (np.arange(4) + 2**33, np.array([0.5]), np.array([np.nan])):
+        with pytest.raises(ValueError, match="raw_data has numbers"):
+            dl.Dataloader(data, 1, dtype=np.int32)
+    assert int(take(dl.Dataloader(np.array([2**24 + 1]), 1, dtype=np.int32), 1)[0][0]) == 2**24 + 1
     assert dl.Dataloader(np.array([2.0**24 + 2]), 1).dtype == np.float32
+    mapped = np.memmap(tmp_path / "rows", np.int64, "w+", shape=(2,))
+    mapped[:] = 2**33
+    with pytest.raises(ValueError, match="raw_data has numbers"):
+        dl.Dataloader(mapped, 1, dtype=np.int32).get_arr()
 
 
 def test_names():
