@@ -87,8 +87,9 @@ class HetuConfig:
     comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.
     pipeline: 'gpipe', 'pipedream' or 'hetpipe': a training step takes several micro-batches, see `pipeline`.
     With one of these three, `rank` and `local_rank` are 0 and `nrank` is 1, else they are None.
-    logger: where `Executor.log` and `progress` write numbers: 'hetu' (Python's logger hetu_jax), 'tensorboard' (event
-        files under runs/<project>/<run_name>), 'wandb', or an object of `hetu_jax.logger`.
+    logger: where `Executor.log` and `progress` write numbers: 'hetu' (Python's logger hetu_jax at level INFO, which
+        `logging.basicConfig(level=logging.INFO)` shows), 'tensorboard' (event files under runs/<project>/<run_name>),
+        'wandb', or an object of `hetu_jax.logger`.
     project, run_name, run_id: of the run there; 'wandb' needs the first two.
     Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
     Raises TypeError for an unknown option, GraphError for a pipeline or comm_mode that is none of Hetu's.

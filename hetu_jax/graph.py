@@ -1,4 +1,4 @@
-"""The graph that a script records: Op, Node, Variable, Feed, and the walk over them."""
+"""The graph that a script records: Op, Node, Variable and Feed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import parallel
 from .errors import GraphError, suggest
 from .ndarray import ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
-from .storage import numbers, storage_dtype, stored
+from .storage import negative, operand, storage_dtype, stored
 from .valueless import Valueless
 from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the package have them here
 
@@ -95,11 +95,7 @@ class Op:
         keyword_only = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
         self.asks = tuple(name for name in _ASKED if name in keyword_only)
         self.owns = tuple(name for name in self.writes if state is not None)
-        shown = [
-            parameter.replace(annotation=inspect.Parameter.empty)
-            for name, parameter in parameters.items()
-            if name not in self.asks and name not in self.owns
-        ]
+        shown = [p for name, p in parameters.items() if name not in self.asks and name not in self.owns]
         self.signature = inspect.Signature(_with_ctx_and_name(shown))
         self.__signature__ = self.signature
         first = (OPS if registry is None else registry).setdefault(self.__name__, self)
@@ -138,7 +134,7 @@ def _refuse_class(op: Any, *others: Any) -> None:
 
 
 def _with_ctx_and_name(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
-    """Adds the `ctx` and `name` that every constructor of Hetu takes last."""
+    """Adds the `ctx` and `name` that every constructor of Hetu takes last, and leaves out annotations."""
     taken = {p.name for p in parameters}
     kinds = [p.kind for p in parameters]
     ctx_kind = (
@@ -148,7 +144,7 @@ def _with_ctx_and_name(parameters: list[inspect.Parameter]) -> list[inspect.Para
     )
     extra = [] if "ctx" in taken else [inspect.Parameter("ctx", ctx_kind, default=None)]
     extra += [] if "name" in taken else [inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None)]
-    return sorted(parameters + extra, key=lambda p: p.kind)
+    return sorted((p.replace(annotation=p.empty) for p in parameters + extra), key=lambda p: p.kind)
 
 
 def _variable(op: Op, parameter: str, value: Any) -> Variable:
@@ -307,29 +303,29 @@ class Node(Valueless):
     __rmul__ = __mul__
 
     def __sub__(self, other: Any) -> Node:
-        other = _operand(self, other)
-        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, _negative(other))
+        other = operand(self, other)
+        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, negative(other))
 
     def __rsub__(self, other: Any) -> Node:
-        return OPS["minus_byconst_op"](self, _operand(self, other))
+        return OPS["minus_byconst_op"](self, operand(self, other))
 
     def __truediv__(self, other: Any) -> Node:
-        return OPS["div_op"](self, _operand(self, other))
+        return OPS["div_op"](self, operand(self, other))
 
     def __rtruediv__(self, other: Any) -> Node:
-        return OPS["div_const_op"](_operand(self, other), self)
+        return OPS["div_const_op"](operand(self, other), self)
 
     def __pow__(self, other: Any) -> Node:
-        return OPS["power_op"](self, _operand(self, other))
+        return OPS["power_op"](self, operand(self, other))
 
     def __rpow__(self, other: Any) -> Node:
-        return OPS["const_pow_op"](self, _operand(self, other))
+        return OPS["const_pow_op"](self, operand(self, other))
 
     def __matmul__(self, other: Any) -> Node:
-        return OPS["matmul_op"](self, _operand(self, other))
+        return OPS["matmul_op"](self, operand(self, other))
 
     def __rmatmul__(self, other: Any) -> Node:
-        return OPS["matmul_op"](_operand(self, other), self)
+        return OPS["matmul_op"](operand(self, other), self)
 
     def __abs__(self) -> Node:
         return OPS["abs_op"](self)
@@ -342,23 +338,8 @@ class Node(Valueless):
 
 
 def _binary(on_nodes: str, on_constant: str, node: Node, other: Any) -> Node:
-    other = _operand(node, other)
+    other = operand(node, other)
     return OPS[on_nodes](node, other) if isinstance(other, Node) else OPS[on_constant](node, other)
-
-
-def _operand(node: Node, other: Any) -> Any:
-    """The other side of an operator.  Raises TypeError where it is neither a node nor made of numbers."""
-    other = as_value(other)
-    if isinstance(other, Node | jax.Array):
-        return other
-    array = numbers(other, f"what {node.describe()} is combined with")
-    return array if array.ndim else other
-
-
-def _negative(constant: Any) -> Any:
-    """-constant, also where its own dtype has no such number."""
-    exact = getattr(constant, "dtype", None) is not None and constant.dtype.kind in "iub"
-    return -np.asarray(constant, np.int64) if exact else -constant
 
 
 def _is_constant(leaf: Any) -> bool:
@@ -478,6 +459,10 @@ class Variable(Node):
     @property
     def op_type(self) -> str:
         return "PlaceholderOp"
+
+
+# What editors and help() show; __new__ itself takes any keyword, so that it can say what a wrong one is like.
+Variable.__new__.__signature__ = inspect.signature(Variable.__init__)
 
 
 def _check_variable(name: Any, options: dict[str, Any]) -> None:

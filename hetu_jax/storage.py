@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .ndarray import ND_Sparse_Array, NDArray
+from .ndarray import ND_Sparse_Array, NDArray, as_value
 from .valueless import Valueless
 
 _STORED = {"i": np.int32, "u": np.uint32, "f": np.float32, "b": np.float32}
@@ -46,16 +46,17 @@ def stored(value: Any, dtype: np.dtype, what: str, device: bool = True) -> Any:
 
 
 def _check_range(value: np.ndarray, dtype: np.dtype, what: str) -> None:
-    if not value.size or value.dtype.kind not in "iuf" or np.can_cast(value.dtype, dtype):
+    exact = dtype.kind in "iu" or (dtype == np.float32 and value.dtype.kind in "iu")
+    if not exact or not value.size or value.dtype.kind not in "iuf" or np.can_cast(value.dtype, dtype):
         return
     low, high = value.min(), value.max()
-    if dtype == np.float32 and value.dtype.kind in "iu" and not -(2**24) <= low <= high <= 2**24:
-        raise ValueError(f"{what} has integers above 16,777,216, which float32 cannot hold: give it dtype=np.int32")
-    if dtype.kind not in "iu":
+    if dtype == np.float32:
+        if not -(2**24) <= low <= high <= 2**24:
+            raise ValueError(f"{what} has integers above 16,777,216, which float32 cannot hold: give it dtype=np.int32")
         return
     if value.dtype.kind == "f" and not np.array_equal(value, np.trunc(value)):
         raise ValueError(
-            f"{what} has numbers that {dtype} cannot hold, as they are not whole: round them, or give it a float dtype"
+            f"{what} has numbers that are not whole, as {dtype} wants them: round them, or give it a float dtype"
         )
     info = np.iinfo(dtype)
     if not info.min <= low <= high <= info.max:
@@ -79,3 +80,18 @@ def numbers(value: Any, what: str) -> np.ndarray:
         return array
     kind = type(value).__name__ if array.shape == () else f"{array.dtype} (shape {array.shape})"
     raise TypeError(f"{what} must be an array of numbers, not {kind}")
+
+
+def operand(node: Any, other: Any) -> Any:
+    """The other side of an operator on a node.  Raises TypeError where it is neither a node nor made of numbers."""
+    other = as_value(other)
+    if isinstance(other, Valueless | jax.Array):
+        return other
+    array = numbers(other, f"what {node.describe()} is combined with")
+    return array if array.ndim else other
+
+
+def negative(constant: Any) -> Any:
+    """-constant, also where its own dtype has no such number."""
+    exact = getattr(constant, "dtype", None) is not None and constant.dtype.kind in "iub"
+    return -np.asarray(constant, np.int64) if exact else -constant

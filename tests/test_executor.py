@@ -429,3 +429,8 @@ class TestRetargeting:
         executor = ht.Executor([dropped], inference=False)
         (value,) = executor.run(eval_node_list=[dropped * 1.0], feed_dict={x: np.ones(64)})
         assert set(value.asnumpy()) == {0, 2}
+
+    def test_a_single_node_is_a_list_of_itself(self):
+        w = ht.Variable("w", value=[1.0])
+        (value,) = ht.Executor({"a": [w * 2.0]}).run("a", eval_node_list=w * 3.0)
+        assert value.asnumpy() == 3

@@ -13,7 +13,7 @@ from ..communicator import (
     wrapped_mpi_nccl_init,
 )
 from ..config import HetuConfig
-from ..errors import hint_at_names
+from ..errors import hint_at_names as _hint_at_names
 from ..executor import Executor
 from ..gradients import gradients
 from ..graph import OPS, Variable, placeholder_op
@@ -41,4 +41,4 @@ __all__ = [
     "wrapped_mpi_nccl_init",
 ]
 
-hint_at_names(__name__)
+_hint_at_names(__name__)

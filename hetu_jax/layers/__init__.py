@@ -3,7 +3,7 @@
 A layer has no list of its parameters: the optimizer finds the trainable Variables below the loss.
 """
 
-from ..errors import hint_at_names
+from ..errors import hint_at_names as _hint_at_names
 from .activation import DropOut, Identity, Mish, Relu
 from .attention import MultiHeadAttention
 from .conv import AvgPool2d, Conv2d, MaxPool2d
@@ -62,4 +62,4 @@ __all__ = [
     "TopKGate",
 ]
 
-hint_at_names(__name__)
+_hint_at_names(__name__)
