@@ -4,6 +4,7 @@ from . import (
     cpu_links,
     data,
     dataloader,
+    errors,
     gpu_links,
     initializers,
     layers,
@@ -22,7 +23,6 @@ from .cluster import DistConfig
 from .context import DeviceGroup, context, get_current_context
 from .dataloader import Dataloader, GNNDataLoaderOp, dataloader_op
 from .draw import draw
-from .errors import hint_at_names as _hint_at_names
 from .gpu_ops import *  # noqa: F403, the ops are the API
 from .install import install
 from .ndarray import (
@@ -45,4 +45,4 @@ from .training import progress
 __version__ = "0.1.0"
 
 parallel.offer_host_devices()
-_hint_at_names(__name__)
+errors.hint_at_names(__name__)

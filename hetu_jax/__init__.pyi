@@ -4,6 +4,7 @@ from hetu_jax import cpu_links as cpu_links
 from hetu_jax import data as data
 from hetu_jax import dataloader as dataloader
 from hetu_jax import distributed_strategies as distributed_strategies
+from hetu_jax import errors as errors
 from hetu_jax import gpu_links as gpu_links
 from hetu_jax import initializers as initializers
 from hetu_jax import layers as layers
@@ -21,7 +22,6 @@ from hetu_jax.dataloader import Dataloader as Dataloader
 from hetu_jax.dataloader import GNNDataLoaderOp as GNNDataLoaderOp
 from hetu_jax.dataloader import dataloader_op as dataloader_op
 from hetu_jax.draw import draw as draw
-from hetu_jax.errors import hint_at_names as hint_at_names
 from hetu_jax.gpu_ops import *  # noqa: F403
 from hetu_jax.install import install as install
 from hetu_jax.ndarray import IndexedSlices as IndexedSlices
@@ -45,5 +45,4 @@ dist = distributed_strategies
 init = initializers
 lr = lr_scheduler
 optim = optimizer
-_hint_at_names = hint_at_names
 __version__: str
