@@ -211,7 +211,13 @@ def test_raw_data_that_is_no_data():
         dl.Dataloader(["a", "b"], 1)
 
 
-@pytest.mark.parametrize("size, samples", [(11, 10), (0, 10), (-1, 10), (1, 0)])
+@pytest.mark.parametrize("size", [0, -1])
+def test_no_batch_size(size):
+    with pytest.raises(ValueError, match=f"batch_size of Dataloader 'train' must be 1 or more, not {size}"):
+        dl.Dataloader(ROWS, size, "train")
+
+
+@pytest.mark.parametrize("size, samples", [(11, 10), (1, 0)])
 def test_no_batch(size, samples):
     with pytest.raises(ValueError, match=f"'train' has no batch: its batch_size is {size} and it has {samples}"):
         dl.Dataloader(ROWS[:samples], size, "train")
