@@ -1,11 +1,10 @@
 """Hetu's define-then-run deep learning on JAX: `import hetu_jax as ht`."""
 
-from typing import Any
-
 from . import (
     cpu_links,
     data,
     dataloader,
+    errors,
     gpu_links,
     heap,
     initializers,
@@ -48,9 +47,4 @@ __version__ = "0.1.0"
 
 heap.keep_freed_memory()
 parallel.offer_host_devices()
-
-
-def __getattr__(name: str) -> Any:
-    from .errors import suggest
-
-    raise AttributeError(f"hetu_jax has no {name!r}{suggest(name, globals())}")
+errors.hint_at_names(__name__)

@@ -4,6 +4,7 @@ from hetu_jax import cpu_links as cpu_links
 from hetu_jax import data as data
 from hetu_jax import dataloader as dataloader
 from hetu_jax import distributed_strategies as distributed_strategies
+from hetu_jax import errors as errors
 from hetu_jax import gpu_links as gpu_links
 from hetu_jax import initializers as initializers
 from hetu_jax import layers as layers

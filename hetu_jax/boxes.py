@@ -156,6 +156,7 @@ def wanted(target: Any, name: str | None = None) -> tuple[str | None, list[Node]
         return None, nodes
     if name is None:
         name = next((n for n, group in groups.items() if any(x.trains for x in group.topo_order)), next(iter(groups)))
+    name = str(name)
     if name not in groups:
         raise GraphError(f"this Executor has no group {name!r}{suggest(name, groups)}; it has {', '.join(groups)}")
     return name, list(groups[name].eval_node_list)

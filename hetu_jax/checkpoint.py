@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,24 +17,32 @@ import numpy as np
 
 from . import random, safe_pickle
 from .errors import CheckpointError
-from .graph import Variable, stored
-from .ndarray import ND_Sparse_Array
+from .graph import Feed, Variable
+from .ndarray import ND_Sparse_Array, NDArray
+from .storage import stored
 
 log = logging.getLogger("hetu_jax")
 
 DEFAULT_NAME = "hetu_checkpoint"
+RESERVED = ("state_dict", "seed", "feeds")
 
 
-def named(variables: Sequence[Variable]) -> dict[str, Variable]:
-    """The Variables by the name that a checkpoint has for each: their own, with #1, #2, ... from the second on."""
-    found: dict[str, Variable] = {}
-    for variable in variables:
-        name, count = variable.name, 0
+def named(nodes: Sequence[Any], name_of: Callable[[Any], str] = lambda node: node.name) -> dict[str, Any]:
+    """The nodes by the name that a checkpoint has for each: their own, with #1, #2, ... from the second on."""
+    found: dict[str, Any] = {}
+    for node in nodes:
+        own = name = name_of(node)
+        count = 0
         while name in found:
             count += 1
-            name = f"{variable.name}#{count}"
-        found[name] = variable
+            name = f"{own}#{count}"
+        found[name] = node
     return found
+
+
+def _moving(feeds: Sequence[Feed]) -> dict[str, Feed]:
+    """The feeds by kind: the names of dataloaders have numbers that depend on what else was built."""
+    return named(feeds, lambda feed: type(feed).__name__)
 
 
 def state_dict(variables: Sequence[Variable]) -> dict[str, np.ndarray]:
@@ -57,9 +66,14 @@ def load_dict(variables: Sequence[Variable], values: Mapping[str, Any], consider
     """
     planned = {}
     for name, variable in named(variables).items():
-        source, value = _find(name, variable, values)
-        if source is not None:
-            planned[name] = _fitting(source, variable, value, values)
+        try:
+            source, value = _find(name, variable, values)
+            if source is not None:
+                planned[name] = _fitting(source, variable, value, values)
+        except CheckpointError:
+            raise
+        except Exception as error:
+            raise CheckpointError(f"what the checkpoint has for {variable.describe()} is broken: {error}") from error
     if not planned:
         raise CheckpointError(
             f"the checkpoint fits no Variable: it has {_some(values)}, the graph has {_some(named(variables))}; "
@@ -85,7 +99,7 @@ def _find(name: str, variable: Variable, values: Mapping[str, Any]) -> tuple[str
 
 def _fitting(name: str, variable: Variable, value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(variable.value, ND_Sparse_Array):
-        return jax.tree.unflatten(jax.tree.structure(variable.value), [jax.numpy.asarray(part) for part in value])
+        return _sparse(variable.value, value)
     if np.shape(value) != variable.shape:
         repeated = name != variable.name or f"{name}#1" in names
         order = (
@@ -101,33 +115,78 @@ def _fitting(name: str, variable: Variable, value: Any, names: Mapping[str, Any]
     return stored(value, variable.dtype, f"the checkpoint's {name!r}")
 
 
+def _sparse(held: ND_Sparse_Array, value: Any) -> ND_Sparse_Array:
+    """A matrix like `held` from its three arrays.  Raises ValueError where they are none."""
+    parts = [np.asarray(part) for part in value] if isinstance(value, list | tuple) else []
+    sizes = [part.shape for part in parts]
+    rows = held.nrow + 1 if held.form == "csr" else None
+    if len(parts) != 3 or len(sizes[0]) != 1 or sizes != [sizes[0], (rows or sizes[0][0],), sizes[0]]:
+        raise ValueError(f"a sparse matrix is a list of its values, rows and columns, not of {sizes or type(value)}")
+    kept, structure = jax.tree.flatten(held)
+    arrays = [stored(part, old.dtype, "a part of a sparse matrix") for part, old in zip(parts, kept, strict=True)]
+    return jax.tree.unflatten(structure, arrays)
+
+
 def _some(names: Mapping[str, Any]) -> str:
     shown = list(map(str, names))
     return ", ".join(shown[:6]) + (f", ... ({len(shown)} in all)" if len(shown) > 6 else "") if shown else "nothing"
 
 
 def save(
-    variables: Sequence[Variable], file_path: str, file_name: str | None = None, others: Mapping[str, Any] | None = None
+    variables: Sequence[Variable],
+    file_path: str,
+    file_name: str | None = None,
+    others: Mapping[str, Any] | None = None,
+    feeds: Sequence[Feed] = (),
 ) -> str:
     """Writes a checkpoint in 2023's format: one pickle with 'state_dict', 'seed' and the entries of `others`.
 
+    It also has 'feeds', where any of `feeds` moves on from run to run, as dataloaders and schedules do.
+
     file_path: the folder, made if it is not there.  file_name: by default `hetu_checkpoint`.
-    others: plain data to store beside; must not hold the two keys above.
+    others: plain data to store beside, under other keys; arrays of any kind are read back as NumPy's.
     Returns: the path of the file.  The file appears whole or not at all; an older one stays until then.
-    Raises CheckpointError when `others` uses a reserved key or `file_path` is a file.
+    Raises CheckpointError when `others` uses a reserved key or could not be read back, or `file_path` is a file.
     """
+    _check_others(others or {})
     content = {**(others or {}), "state_dict": state_dict(variables), "seed": random.get_seed_status()}
-    reserved = {"state_dict", "seed"} & set(others or {})
-    if reserved:
-        raise CheckpointError(f"others must not use the keys {', '.join(sorted(reserved))}: the checkpoint needs them")
+    states = {name: feed.state() for name, feed in _moving(feeds).items()}
+    if any(states.values()):
+        content["feeds"] = states
     folder = Path(file_path)
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file: give the folder to save in, and the file's name as file_name")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / (file_name or DEFAULT_NAME)
     with atomic_write(target) as file:
-        pickle.dump(content, file, protocol=4)
+        _Pickler(file, protocol=4).dump(content)
     return str(target)
+
+
+class _Pickler(pickle.Pickler):
+    """Writes arrays on a device as NumPy's."""
+
+    def reducer_override(self, value: Any) -> Any:
+        return np.asarray(value).__reduce__() if isinstance(value, NDArray | jax.Array) else NotImplemented
+
+
+def _check_others(others: Any) -> None:
+    """Raises CheckpointError for what `load` would refuse, before a checkpoint is replaced by it."""
+    if not isinstance(others, Mapping):
+        raise CheckpointError(f"others must be a dict of what to store, not a {type(others).__name__}")
+    reserved = set(RESERVED).intersection(others)
+    if reserved:
+        raise CheckpointError(f"others must not use the keys {', '.join(sorted(reserved))}: the checkpoint needs them")
+    for key, value in others.items():
+        file = io.BytesIO()
+        try:
+            _Pickler(file, protocol=4).dump({key: value})
+            safe_pickle.loads(file.getvalue(), "what was written")
+        except Exception as error:
+            raise CheckpointError(
+                f"others[{key!r}] could not be read back ({error}): give numbers, strings, arrays, and lists, tuples, "
+                "sets and dicts of them"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -170,9 +229,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load(
-    variables: Sequence[Variable], file_path: str, file_name: str | None = None, consider_splits: bool = False
+    variables: Sequence[Variable],
+    file_path: str,
+    file_name: str | None = None,
+    consider_splits: bool = False,
+    feeds: Sequence[Feed] = (),
 ) -> dict[str, Any]:
-    """Reads a checkpoint into the Variables.
+    """Reads a checkpoint into the Variables, and brings `feeds` to where they were; what it has not, stays.
 
     file_path: the folder, or the file itself.  file_name: the file in it; by default `hetu_checkpoint`, else 2021's
         folder of one .npy a parameter.
@@ -189,14 +252,26 @@ def load(
             return {}
         path = default
     content = _read_pickle(path)
-    others = {key: value for key, value in content.items() if key not in ("state_dict", "seed")}
+    others = {key: value for key, value in content.items() if key not in RESERVED}
     if "state_dict" not in content:
         load_dict(variables, content, consider_splits)
         return {}
+    _check_states(content, path)
     load_dict(variables, content["state_dict"], consider_splits)
     if "seed" in content:
         random.set_seed_status(*content["seed"])
+    for name, feed in _moving(feeds).items():
+        feed.resume(content.get("feeds", {}).get(name, {}))
     return others
+
+
+def _check_states(content: Mapping[str, Any], path: Path) -> None:
+    seed, states = content.get("seed", (0, 0)), content.get("feeds", {})
+    pair = isinstance(seed, list | tuple) and len(seed) == 2 and all(isinstance(n, int | np.integer) for n in seed)
+    if not pair:
+        raise CheckpointError(f"{path} is broken: its 'seed' is {seed!r}, not a pair of integers")
+    if not isinstance(states, dict) or not all(isinstance(state, dict) for state in states.values()):
+        raise CheckpointError(f"{path} is broken: its 'feeds' are not a dict of dicts")
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:
@@ -219,6 +294,11 @@ def _read_folder(folder: Path, variables: Sequence[Variable]) -> dict[str, np.nd
             f"{folder} has neither {DEFAULT_NAME} nor the files {', '.join(f'{n}.npy' for n in missing)}"
         )
     try:
-        return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in wanted}
-    except (ValueError, EOFError) as error:
+        return {name: _read_npy(folder / f"{name}.npy") for name in wanted}
+    except (ValueError, EOFError, MemoryError, SyntaxError) as error:
         raise CheckpointError(f"{folder} holds a broken .npy file: {error}") from error
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    with open(path, "rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)  # np.load also takes archives

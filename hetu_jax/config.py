@@ -87,11 +87,12 @@ class HetuConfig:
     comm_mode: how gradients travel between processes, without effect as XLA inserts the collectives.
     pipeline: 'gpipe', 'pipedream' or 'hetpipe': a training step takes several micro-batches, see `pipeline`.
     With one of these three, `rank` and `local_rank` are 0 and `nrank` is 1, else they are None.
-    logger: where `Executor.log` and `progress` write numbers: 'hetu' (Python's logger hetu_jax), 'tensorboard' (event
-        files under runs/<project>/<run_name>), 'wandb', or an object of `hetu_jax.logger`.
+    logger: where `Executor.log` and `progress` write numbers: 'hetu' (Python's logger hetu_jax at level INFO, which
+        `logging.basicConfig(level=logging.INFO)` shows), 'tensorboard' (event files under runs/<project>/<run_name>),
+        'wandb', or an object of `hetu_jax.logger`.
     project, run_name, run_id: of the run there; 'wandb' needs the first two.
     Other options of Hetu are accepted without effect, see WITHOUT_EFFECT for the reasons.
-    Raises TypeError for an unknown option, GraphError for a pipeline that is none of Hetu's.
+    Raises TypeError for an unknown option, GraphError for a pipeline or comm_mode that is none of Hetu's.
     """
 
     def __init__(
@@ -120,6 +121,11 @@ class HetuConfig:
         if pipeline not in PIPELINES:
             known = ", ".join(map(repr, PIPELINES))
             raise GraphError(f"pipeline={pipeline!r} is not one of {known}{suggest(str(pipeline), PIPELINES[1:])}")
+        if comm_mode not in (None, *COMM_MODES.values()):
+            known = ", ".join(map(repr, (None, *COMM_MODES.values())))
+            raise GraphError(
+                f"comm_mode={comm_mode!r} is not one of {known}{suggest(str(comm_mode), COMM_MODES.values())}"
+            )
         if dist_strategy is not None:
             ctx = dist_strategy.set_raw_ctxs_n_states(eval_node_list)
             comm_mode = comm_mode or COMM_MODES.get(getattr(dist_strategy, "aggregate", None))
@@ -131,7 +137,8 @@ class HetuConfig:
             random.set_seed_status(seed)
         self.seed = random.get_seed()
         self.np_rand = random.get_np_rand()
-        self.dataloader_name, self.inference, self.detect_nan = dataloader_name, inference, bool(detect_nan)
+        self.dataloader_name = None if dataloader_name is None else str(dataloader_name)
+        self.inference, self.detect_nan = inference, bool(detect_nan)
         self.dist_strategy, self.comm_mode = dist_strategy, comm_mode
         self.compute_dtype = precision.compute_dtype(compute_dtype)
         self.eval_node_list = self.my_eval_nodes = list(eval_node_list)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .cluster import DistConfig, NodeStatus  # noqa: F401, Hetu has them here
+from .errors import hint_at_names
 from .graph import user_site
 from .ndarray import DLContext, cpu, gpu, rcpu, rgpu
 
@@ -109,3 +110,6 @@ def get_current_context() -> DeviceGroup | None:
 def current_group(ctx: Any) -> DeviceGroup | None:
     """The group of an explicit `ctx`, else the innermost `context`'s."""
     return DeviceGroup(ctx) if ctx is not None else get_current_context()
+
+
+hint_at_names(__name__)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import random, safe_pickle
 from .data_files import Remote, cache_folder, download, find_idx, gunzipped, places, read_idx, read_members
-from .errors import DataFileError, DataNotFoundError, unknown_name
+from .errors import CheckpointError, DataFileError, DataNotFoundError, UnsafeFileError, hint_at_names
 from .ndarray import as_value
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -34,15 +34,15 @@ _MNIST = {  # SHA-256 of the unzipped files
 def mnist(dataset: str | os.PathLike[str] = "mnist.pkl.gz", onehot: bool = True) -> tuple[Pair, Pair, Pair]:
     """MNIST: 50,000 training, 10,000 validation and 10,000 test images.
 
-    dataset: mnist.pkl.gz, or a folder with that file or with MNIST's four IDX files, gzipped or not.  Where there is
-        no mnist.pkl.gz the other places are searched; see the module.
+    dataset: mnist.pkl.gz, or a folder with that file or with MNIST's four IDX files, gzipped or not.  Where it is not
+        there the other places are searched; see the module.
     onehot: labels as (n, 10) float64, else as (n,) int64.
     Returns: three pairs of images (n, 784), float32 from 0 to 255/256, and labels.
     Raises DataNotFoundError, which says what to put where; DataFileError for a damaged file.
     """
-    sets = find_mnist(dataset)
-    failure = ""
-    if sets is None and Path(dataset).name == "mnist.pkl.gz":
+    found = find_mnist(dataset)
+    sets, failure = found and found[0], ""
+    if sets is None:
         try:
             folder = cache_folder() / "mnist"
             for stem, checksum in _MNIST.items():
@@ -56,11 +56,24 @@ def mnist(dataset: str | os.PathLike[str] = "mnist.pkl.gz", onehot: bool = True)
     return _labelled(sets, onehot)
 
 
-def find_mnist(dataset: str | os.PathLike[str] = "mnist.pkl.gz") -> tuple[Pair, Pair, Pair] | None:
-    """MNIST with labels (n,), from where it is on this machine; None where it is not.  Arguments as of `mnist`."""
-    others = places("mnist") if Path(dataset).name == "mnist.pkl.gz" else []
-    found = (_mnist_at(place) for place in (Path(dataset), *others))
-    return next((sets for sets in found if sets is not None), None)
+def find_mnist(dataset: str | os.PathLike[str] = "mnist.pkl.gz") -> tuple[tuple[Pair, Pair, Pair], Path] | None:
+    """MNIST with labels (n,), and where it is on this machine; None where it is not.  Arguments as of `mnist`."""
+    found = ((_mnist_at(place), place) for place in (Path(dataset), *places("mnist")))
+    return next(((sets, place) for sets, place in found if sets is not None), None)
+
+
+def local_mnist(dataset: str | os.PathLike[str], required: bool = False) -> tuple[tuple[Pair, Pair, Pair], Path | None]:
+    """As `find_mnist`, but where there is no MNIST the part of it that comes with the package, and None.
+
+    required: raise DataNotFoundError instead.
+    """
+    found = find_mnist(dataset)
+    if found is None and required:
+        folders = ", ".join(map(str, places("mnist")))
+        raise DataNotFoundError(
+            f"there is no mnist.pkl.gz and there are no IDX files of MNIST at {dataset}, nor in {folders}"
+        )
+    return found or (mnist_subset(onehot=False), None)
 
 
 def mnist_subset(onehot: bool = True) -> tuple[Pair, Pair, Pair]:
@@ -97,8 +110,17 @@ def _from_bytes(images: np.ndarray, labels: np.ndarray) -> Pair:
     return np.float32(images.reshape(len(images), -1)) / np.float32(256), labels.astype(np.int64)
 
 
+def _unpickled(content: bytes, where: str) -> Any:
+    try:
+        return safe_pickle.loads(content, where)
+    except UnsafeFileError:
+        raise
+    except CheckpointError as error:
+        raise DataFileError(str(error)) from None
+
+
 def _from_pickle(path: Path) -> tuple[Pair, Pair, Pair]:
-    sets = safe_pickle.loads(gunzipped(path), str(path))
+    sets = _unpickled(gunzipped(path), str(path))
     try:
         train, valid, test = (_pair(*pair) for pair in sets)
     except (TypeError, ValueError) as error:
@@ -236,7 +258,7 @@ def _from_archive(archive: Path, kind: _Cifar) -> Callable[[Sequence[str]], list
 
 
 def _batch(content: bytes, name: str, kind: _Cifar) -> Pair:
-    batch = safe_pickle.loads(content, f"{kind.folder}/{name}")
+    batch = _unpickled(content, f"{kind.folder}/{name}")
     images, labels = (batch.get(key) if isinstance(batch, dict) else None for key in ("data", kind.labels))
     labels = np.asarray(labels)
     good = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape == (*labels.shape, 3072)
@@ -334,5 +356,4 @@ def _image_noise(images: np.ndarray, mean: float, std: float, draw: np.random.Ra
     return images + np.float32(draw.normal(mean, std, images.shape))
 
 
-if not TYPE_CHECKING:
-    __getattr__ = unknown_name(__name__)
+hint_at_names(__name__)

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import parallel
-from .errors import GraphError
-from .graph import Feed, storage_dtype, stored
+from .errors import GraphError, hint_at_names
+from .graph import Feed
 from .ndarray import DLContext, NDArray, as_value, cpu
 from .raw_data import Ahead, BatchIndices, RawData
+from .storage import storage_dtype, stored
 
 
 class Dataloader:
@@ -52,11 +53,13 @@ class Dataloader:
     ):
         if isinstance(batch_func, bool | np.bool_):
             batch_func, drop_last = None, batch_func
-        self.names = (name,) if isinstance(name, str) else tuple(map(str, name))
+        self.names = (str(name),) if isinstance(name, str | int) else tuple(map(str, name))
         self.name = "_".join(self.names)
         self.func, self.batch_func, self.drop_last = func, batch_func, bool(drop_last)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | float | np.number) or batch_size % 1:
             raise TypeError(f"batch_size of Dataloader {self.name!r} must be a whole number, not {batch_size!r}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size of Dataloader {self.name!r} must be 1 or more, not {batch_size!r}")
         self.shuffle, self.offset, self.batch_size = bool(shuffle), int(offset), int(batch_size)
         self.raw_data = RawData(raw_data, dtype, func).shared()
         self.dtype = self.raw_data.dtype
@@ -89,8 +92,6 @@ class Dataloader:
     def get_batch_num(self, samples_num: int | None = None) -> int:
         """The number of batches that `samples_num` samples make; by default, the loader's own."""
         samples = self.samples_num if samples_num is None else samples_num
-        if self.batch_size <= 0:
-            return 0
         return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
 
     @property
@@ -140,6 +141,17 @@ class Dataloader:
             raise ValueError(f"Dataloader {self.name!r} has batches 0 to {self.batch_num - 1}, not {index}")
         self.batch_index = int(index)
 
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """The number of the next batch, that of the epoch, and how many batches there are: what a checkpoint keeps."""
+        return self.batch_index, self.epoch, self.batch_num
+
+    def resume(self, position: Any) -> None:
+        """Goes to a `position`, unless it is that of a loader with another number of batches, or none."""
+        match position:
+            case (int(index), int(epoch), self.batch_num) if 0 <= index < self.batch_num and epoch >= 0:
+                self.batch_index, self.epoch, self._order = index, epoch, ()
+
     def place(self, where: jax.Device | jax.sharding.Mesh | None) -> None:
         """Sets the device that batches go to, or the mesh that each is split over; None is JAX's default device."""
         self._device, self._all, self._ahead, self._struct = where, None, None, None
@@ -163,15 +175,19 @@ class Dataloader:
         if not self._order:
             self._order = self._indices.order(self.epoch)
         number = self._order[self.batch_index]
+        batch = None if self.resident() else self._ahead.take(number)
         if advance:
-            self._move_on()
-        if not self.resident():
-            order = self._order or self._indices.order(self.epoch)
-            batch = self._ahead.take(number, order[self.batch_index])
+            self._move(1)
+        if batch is not None:
+            self._ahead.prepare((self._order or self._indices.order(self.epoch))[self.batch_index])
             self.last_batch_size = batch.shape[0]
             return None, (batch,)
         start, self.last_batch_size = self._rows(number)
         return self.last_batch_size, (self._all, _row(start))
+
+    def step_back(self) -> None:
+        """Makes the batch that was fetched last the next one again."""
+        self._move(-1)
 
     def resident(self) -> bool:
         """Whether the data is on the device as a whole; decided, and done, when it is first asked for."""
@@ -181,10 +197,11 @@ class Dataloader:
             self._ahead = Ahead(self._fetch) if self._all is None else None
         return self._all is not None
 
-    def _move_on(self) -> None:
-        self.batch_index += 1
-        if self.batch_index == self.batch_num:
-            self.batch_index, self.epoch, self._order = 0, self.epoch + 1, ()
+    def _move(self, batches: int) -> None:
+        self.batch_index += batches
+        if not 0 <= self.batch_index < self.batch_num:
+            epochs, self.batch_index = divmod(self.batch_index, self.batch_num)
+            self.epoch, self._order = self.epoch + epochs, ()
 
     def _rows(self, number: int) -> tuple[int, int]:
         """First row and number of rows of a batch."""
@@ -274,8 +291,18 @@ class DataloaderOp(Feed):
     def pull(self, group: str, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
         return self._loader(group).pull(advance)
 
+    def step_back(self, group: str) -> None:
+        self._loader(group).step_back()
+
     def read(self, static: int | None, arrays: tuple[Any, ...]) -> jax.Array:
         return _batch(static, arrays)
+
+    def state(self) -> dict[str, Any]:
+        return {loader.name: loader.position for loader in self.dataloaders.values()}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        for loader in self.dataloaders.values():
+            loader.resume(state.get(loader.name))
 
     def resident(self, group: str) -> bool:
         return self._loader(group).resident()
@@ -405,3 +432,6 @@ class GNNDataLoaderOp(Feed):
     def get_next_arr(self, name: str) -> NDArray:
         """The value for the next graph."""
         return NDArray(self._value(GNNDataLoaderOp.nxt_graph))
+
+
+hint_at_names(__name__)

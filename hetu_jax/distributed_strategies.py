@@ -11,7 +11,7 @@ import jax
 
 from .cluster import DistConfig, NodeStatus
 from .context import DeviceGroup
-from .errors import GraphError
+from .errors import GraphError, hint_at_names
 from .graph import Node, toposort
 from .ndarray import gpu
 from .parallel import mesh_of
@@ -276,3 +276,6 @@ class PipeOptSearching(BaseSearchingStrategy):
         super().__init__(feed_shapes, **base)
         self.save_dir, self.load_dir, self.ignore_batch_size = save_dir, load_dir, list(ignore_batch_size)
         self.num_parts, self.batch_num = 1, batch_num_factor
+
+
+hint_at_names(__name__)

@@ -132,14 +132,17 @@ class Drawing:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the picture; the end of the name says how: .svg, .mmd (Mermaid), .dot, or what Graphviz can (.png).
 
-        Raises ImportError for the last where Graphviz is not installed.
+        Raises GraphError for a name without an end, ImportError for the last where Graphviz is not installed.
         """
         path = Path(path)
+        form = path.suffix.lower()
+        if not form:
+            raise GraphError(f"{str(path)!r} does not say how to write the picture: give it an end, as {path}.svg")
         texts = {".svg": self.svg, ".mmd": self.mermaid, ".dot": self.dot}
-        if path.suffix in texts:
-            path.write_text(texts[path.suffix](), encoding="utf-8")
+        if form in texts:
+            path.write_text(texts[form](), encoding="utf-8")
         else:
-            path.write_bytes(self._piped(path.suffix[1:]))
+            path.write_bytes(self._piped(form[1:]))
 
     def _repr_svg_(self) -> str:
         return self.svg()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NoReturn
 
 
@@ -52,14 +52,18 @@ class NonFiniteError(GraphError, FloatingPointError):
     """An op made NaN in a run with `detect_nan=True`."""
 
 
-def unknown_name(module: str) -> Callable[[str], NoReturn]:
-    """The `__getattr__` of a module: an AttributeError that names what is like the unknown name."""
+def hint_at_names(module: str) -> None:
+    """Gives a module a `__getattr__`: an AttributeError that names what is like an unknown name.
 
-    def __getattr__(name: str) -> NoReturn:  # noqa: N807, it becomes the module's
-        known = [n for n in vars(sys.modules[module]) if not n.startswith("_")]
-        raise AttributeError(f"{module} has no {name!r}{suggest(name, known)}")
+    Set from here, as type checkers take a `__getattr__` that they see for leave to ask for any name.
+    """
+    names = vars(sys.modules[module])
 
-    return __getattr__
+    def unknown(name: str) -> NoReturn:
+        hint = suggest(name, [known for known in names if not known.startswith("_")])
+        raise AttributeError(f"{module} has no {name!r}{hint}")
+
+    names["__getattr__"] = unknown
 
 
 # What to do about errors of JAX's, by a part of their text.

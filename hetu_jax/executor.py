@@ -14,7 +14,7 @@ from .config import HetuConfig
 from .errors import GraphError, suggest
 from .graph import Feed, Node, Placeholder, Variable, toposort, user_site
 from .group import Group, listed_nodes
-from .ndarray import NDArray, as_numpy
+from .ndarray import ND_Sparse_Array, NDArray, as_numpy
 from .profiles import Profiles
 from .reports import Reports
 from .timing import timers
@@ -46,6 +46,8 @@ class Executor(Reports, Profiles):
         if config is not None and kwargs:
             raise TypeError(f"Executor got config= and also {', '.join(kwargs)}: put those into the config")
         wanted = [node for nodes in self.eval_node_dict.values() for node in nodes]
+        if not wanted:
+            raise GraphError(f"Executor got no nodes: give it a list of them, or a dict of lists (at {user_site()})")
         if not isinstance(config, HetuConfig | None):
             raise TypeError(
                 f"config must be a HetuConfig, not {config!r}: nodes go into one list, Executor([a, b]), "
@@ -59,8 +61,6 @@ class Executor(Reports, Profiles):
             name: pipeline.group_of(self, name, nodes, self.config.dataloader_name or name)
             for name, nodes in self.eval_node_dict.items()
         }
-        for group in self.subexecutor.values():
-            group.inference = self.config.inference if self.config.inference is not None else group.inference
         self.timers = timers(timing, self.subexecutor)
 
     def _add(self, nodes: Sequence[Node]) -> None:
@@ -124,9 +124,11 @@ class Executor(Reports, Profiles):
             ValueError for `steps` below 1, or together with dataloader_step=False.
         """
         group = self._group(name)
-        if eval_node_list and (nodes := listed_nodes(eval_node_list, name)) != group.eval_node_list:
-            self._add(nodes)
-            group.retarget(nodes)
+        if isinstance(eval_node_list, Node) or eval_node_list:  # a node is not to be asked for its truth
+            nodes = listed_nodes(eval_node_list, name)
+            if nodes != group.eval_node_list:
+                self._add(nodes)
+                group.retarget(nodes)
         if batch_num is not None or isinstance(group, pipeline.MicroBatches):
             pipeline.check(group, steps)
             return group.run_batches(feed_dict, batch_num, inference, dataloader_step, convert_to_numpy_ret_vals)
@@ -137,7 +139,7 @@ class Executor(Reports, Profiles):
             values = group.run_several(feed_dict or {}, inference, int(steps))
         if convert_to_numpy_ret_vals:
             return [_numpy(value) for value in values]
-        return [NDArray(value) if isinstance(value, jax.Array) else value for value in values]
+        return [NDArray(value) if isinstance(value, jax.Array) else _held(value) for value in values]
 
     def run_epoch(
         self,
@@ -165,6 +167,8 @@ class Executor(Reports, Profiles):
                 f"run takes the name of a group first, not a {kind}: write run(feed_dict=...) (at {user_site()})"
             ) from None
         except KeyError:
+            if str(name) in self.subexecutor:  # the groups of {0: [...], 1: [...]}
+                return self.subexecutor[str(name)]
             if name == "default" and len(self.subexecutor) == 1:
                 return next(iter(self.subexecutor.values()))
             known = ", ".join(map(repr, self.subexecutor))
@@ -194,6 +198,10 @@ class Executor(Reports, Profiles):
         return [node for node in self.topo_order if isinstance(node, Variable)]
 
     @property
+    def _feeds(self) -> list[Feed]:
+        return [node for node in self.topo_order if isinstance(node, Feed)]
+
+    @property
     def compile_count(self) -> int:
         """How many times a step was compiled."""
         return sum(group.compile_count for group in self.subexecutor.values())
@@ -205,16 +213,19 @@ class Executor(Reports, Profiles):
     def load_dict(
         self, state_dict: Mapping[str, Any], file_path: str | None = None, consider_splits: bool = False
     ) -> None:
-        """Sets the Variables that `state_dict` names; see `checkpoint.load_dict`."""
+        """Sets the Variables that `state_dict` names; see `checkpoint.load_dict`.
+
+        file_path: accepted without effect; Hetu's parameter servers read their part of the values there.
+        """
         checkpoint.load_dict(self.variables, state_dict, consider_splits)
 
     def save(self, file_path: str, file_name: str | None = None, others: Mapping[str, Any] | None = None) -> str:
-        """Writes all Variables and the random state; see `checkpoint.save`."""
-        return checkpoint.save(self.variables, file_path, file_name, others)
+        """Writes all Variables, the random state, and where dataloaders and schedules are; see `checkpoint.save`."""
+        return checkpoint.save(self.variables, file_path, file_name, others, self._feeds)
 
     def load(self, file_path: str, file_name: str | None = None, consider_splits: bool = False) -> dict[str, Any]:
         """Reads a checkpoint of any vintage; see `checkpoint.load`."""
-        return checkpoint.load(self.variables, file_path, file_name, consider_splits)
+        return checkpoint.load(self.variables, file_path, file_name, consider_splits, self._feeds)
 
     def load_seeds(self, seeds: tuple[int, int]) -> None:
         """Sets the random state to (seed, sequence number), as a checkpoint stores it."""
@@ -228,18 +239,15 @@ class Executor(Reports, Profiles):
         jax.block_until_ready([variable.value for variable in self.variables])
 
     def reduceMean(self, arr: Any, root: int = 0) -> Any:  # noqa: N802, the name is Hetu's
-        """The mean over the processes: of one, `arr` itself."""
+        """The mean over the processes: of one, `arr` itself.
+
+        root: accepted without effect; there is one process to have it.
+        """
         return arr
 
     def gatherPredict(self, arr: Any) -> Any:  # noqa: N802, the name is Hetu's
         """The rows of all processes: of one, `arr` itself."""
         return arr
-
-    def set_config(self, attrs: Mapping[str, Any]) -> None:
-        """Refused: the options of a compiled step are set when the Executor is built."""
-        raise GraphError(
-            f"build a new Executor with {', '.join(f'{k}=' for k in attrs)}: options are fixed when it is built"
-        )
 
     ctx = property(lambda self: self.config.context, doc="The device the Executor was given, or the default one.")
     rank = property(lambda self: self.config.rank, doc="The number of this process, or None when there is one.")
@@ -259,10 +267,14 @@ def _check_steps(steps: Any, dataloader_step: bool) -> None:
         raise ValueError(f"steps= moves the dataloaders on; leave out dataloader_step=False (at {user_site()})")
 
 
+def _held(value: Any) -> Any:
+    """A fetched value as the user holds it: lists of arrays become lists of NDArrays."""
+    if isinstance(value, jax.Array):
+        return NDArray(value)
+    return [_held(part) for part in value] if isinstance(value, list) else value
+
+
 def _numpy(value: Any) -> Any:
-    if value is None:
-        return None
+    if isinstance(value, ND_Sparse_Array):
+        return value.asnumpy()
     return as_numpy(value) if isinstance(value, jax.Array) else jax.tree.map(as_numpy, value)
-
-
-SubExecutor = Group

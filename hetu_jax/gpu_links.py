@@ -4,6 +4,7 @@ They are the ops of the graph under Hetu's other names and orders of arguments; 
 """
 
 from . import links
+from .errors import hint_at_names
 from .links.layers import LAYERS
 
 _MATHEMATICS = """
@@ -295,3 +296,5 @@ KERNELS = links.build(
 )
 __all__ = list(KERNELS)
 globals().update(KERNELS)
+
+hint_at_names(__name__)

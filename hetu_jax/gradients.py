@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .errors import GraphError
 from .graph import Feed, Node, Variable, flatten, op, toposort, user_site
@@ -20,8 +21,10 @@ def item_op(node: Any, index: Any) -> Any:
     """node[index]: one output of a node that has several, or NumPy indexing of an array.
 
     node: a list of values, or an array of any shape.  index: int, slice, or a tuple of those.
-    Returns: the part; a full index of an array gives shape (1,).
+    Returns: the part; a full index of an array gives shape (1,).  Raises IndexError for a place outside the array.
     """
+    if hasattr(node, "shape") and not any(isinstance(part, jax.Array) for part in jax.tree.leaves(index)):
+        np.broadcast_to(False, node.shape)[index]  # raises where JAX takes the nearest element
     part = node[index]
     return part if not hasattr(part, "shape") or isinstance(node, list | tuple) or part.shape else part.reshape(1)
 
@@ -108,7 +111,8 @@ def gradients(
     return_all: also return two empty dicts, where Hetu keeps its maps between forward and backward nodes.
     Returns: a list of nodes aligned with `node_list`; they can be differentiated again.
     Where nothing flows from an output to a node the gradient is zeros, with one warning.
-    Raises GraphError when the numbers of seeds and outputs differ; at run time, for a node that is not float.
+    Raises GraphError for what is no node, and when the numbers of seeds and outputs differ; at run time, for a node
+    that is not float.
 
     >>> import hetu_jax as ht
     >>> x = ht.Variable("x", value=[2.0, 3.0])
@@ -120,6 +124,10 @@ def gradients(
     outputs = list(flatten([output_node]))
     wrt = [node_list] if isinstance(node_list, Node) else list(node_list)
     seeds = [None] * len(outputs) if insert_grad is None else list(flatten([insert_grad]))
+    for node in (*outputs, *wrt, *(seed for seed in seeds if seed is not None)):
+        if not isinstance(node, Node):
+            hint = "ht.Variable('seed', value=array) makes one of an array"
+            raise GraphError(f"gradients takes nodes, not {node!r}: {hint} (at {user_site()})")
     if len(seeds) != len(outputs):
         raise GraphError(f"insert_grad has {len(seeds)} entries for {len(outputs)} outputs (at {user_site()})")
     below = set(toposort(outputs))

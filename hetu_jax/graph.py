@@ -1,4 +1,4 @@
-"""The graph that a script records: Op, Node, Variable, Feed, and the walk over them."""
+"""The graph that a script records: Op, Node, Variable and Feed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from . import parallel
 from .errors import GraphError, suggest
 from .ndarray import ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
-from .storage import storage_dtype, stored
+from .storage import negative, operand, storage_dtype, stored
 from .valueless import Valueless
 from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the package have them here
 
@@ -85,6 +85,7 @@ class Op:
         node: type[Node] | None = None,
         registry: dict[str, Op] | None = None,
     ):
+        _refuse_class(fn)
         self.fn, self.state, self.writes, self.node = fn, state, tuple(writes), node or Node
         self.on_record, self.on_build = on_record, on_build
         self.__name__, self.__doc__, self.__module__ = fn.__name__, fn.__doc__, fn.__module__
@@ -123,8 +124,17 @@ def op(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     return Op(fn, **options) if fn is not None else lambda fn: Op(fn, **options)
 
 
+def _refuse_class(op: Any, *others: Any) -> None:
+    """Raises GraphError for an op in Hetu's form, a class whose constructor passes itself, its inputs and ctx on."""
+    if isinstance(op, type) or others:
+        raise GraphError(
+            "an op is no class here, with compute and gradient, but one function of arrays: write it with "
+            f"`from hetu_jax.graph import op` and @op, as docs/faq.md shows (at {user_site()})"
+        )
+
+
 def _with_ctx_and_name(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
-    """Adds the `ctx` and `name` that every constructor of Hetu takes last."""
+    """Adds the `ctx` and `name` that every constructor of Hetu takes last, and leaves out annotations."""
     taken = {p.name for p in parameters}
     kinds = [p.kind for p in parameters]
     ctx_kind = (
@@ -134,7 +144,7 @@ def _with_ctx_and_name(parameters: list[inspect.Parameter]) -> list[inspect.Para
     )
     extra = [] if "ctx" in taken else [inspect.Parameter("ctx", ctx_kind, default=None)]
     extra += [] if "name" in taken else [inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None)]
-    return sorted(parameters + extra, key=lambda p: p.kind)
+    return sorted((p.replace(annotation=p.empty) for p in parameters + extra), key=lambda p: p.kind)
 
 
 def _variable(op: Op, parameter: str, value: Any) -> Variable:
@@ -160,13 +170,14 @@ class Node(Valueless):
         self,
         op: Op | None,
         arguments: dict[str, Any],
-        *,
+        *others: Any,
         name: str | None = None,
         ctx: Any = None,
         writes: tuple[Variable, ...] = (),
     ):
         from .context import current_group
 
+        _refuse_class(op, *others)
         self.op, self.writes, self.ctx = op, writes, ctx
         self.id, self.site = next(_ids), user_site()
         self.name = name or f"{self.op_type}{self.id}"
@@ -292,28 +303,29 @@ class Node(Valueless):
     __rmul__ = __mul__
 
     def __sub__(self, other: Any) -> Node:
-        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, -other)
+        other = operand(self, other)
+        return OPS["minus_op"](self, other) if isinstance(other, Node) else OPS["addbyconst_op"](self, negative(other))
 
     def __rsub__(self, other: Any) -> Node:
-        return OPS["minus_byconst_op"](self, other)
+        return OPS["minus_byconst_op"](self, operand(self, other))
 
     def __truediv__(self, other: Any) -> Node:
-        return OPS["div_op"](self, other)
+        return OPS["div_op"](self, operand(self, other))
 
     def __rtruediv__(self, other: Any) -> Node:
-        return OPS["div_const_op"](other, self)
+        return OPS["div_const_op"](operand(self, other), self)
 
     def __pow__(self, other: Any) -> Node:
-        return OPS["power_op"](self, other)
+        return OPS["power_op"](self, operand(self, other))
 
     def __rpow__(self, other: Any) -> Node:
-        return OPS["const_pow_op"](self, other)
+        return OPS["const_pow_op"](self, operand(self, other))
 
     def __matmul__(self, other: Any) -> Node:
-        return OPS["matmul_op"](self, other)
+        return OPS["matmul_op"](self, operand(self, other))
 
     def __rmatmul__(self, other: Any) -> Node:
-        return OPS["matmul_op"](other, self)
+        return OPS["matmul_op"](operand(self, other), self)
 
     def __abs__(self) -> Node:
         return OPS["abs_op"](self)
@@ -326,6 +338,7 @@ class Node(Valueless):
 
 
 def _binary(on_nodes: str, on_constant: str, node: Node, other: Any) -> Node:
+    other = operand(node, other)
     return OPS[on_nodes](node, other) if isinstance(other, Node) else OPS[on_constant](node, other)
 
 
@@ -365,7 +378,7 @@ class Variable(Node):
     dtype: of the stored value; 64-bit dtypes are stored in 32 bits, as Hetu does.
     ctx: the device; None means the Executor's.
     Without value and initializer the call returns a `Placeholder`, to be fed at each run.
-    Raises ValueError when both are given, TypeError for a value that is no array.
+    Raises ValueError when both are given, TypeError for a value that is no array or an initializer that is none.
     """
 
     aliases: dict[str, Callable[[np.ndarray], Any]] = {}  # names in other vintages' checkpoints, with a conversion
@@ -387,6 +400,12 @@ class Variable(Node):
     ):
         if value is not None and initializer is not None:
             raise ValueError(f"Variable {name!r} has both a value and an initializer: give one (at {user_site()})")
+        if initializer is not None and not (callable(initializer) and hasattr(initializer, "shape")):
+            raise TypeError(
+                f"the initializer of Variable {name!r} must be an object with a shape, such as "
+                f"ht.init.ZerosInit((3, 4)), not {initializer!r}: or write ht.init.zeros((3, 4), name={name!r}), which "
+                f"makes the Variable (at {user_site()})"
+            )
         super().__init__(None, {}, name=name, ctx=ctx)
         self.trainable, self.initializer, self.is_embed, self.reshaped = bool(trainable), initializer, False, False
         self._dtype = storage_dtype(dtype)
@@ -404,7 +423,10 @@ class Variable(Node):
 
     @property
     def value(self) -> Any:
-        """The current `jax.Array` (or sparse array); None before an Executor ran the initializer."""
+        """The current `jax.Array` (or sparse array); None before an Executor ran the initializer.
+
+        A training step gives its memory away: an array from here is valid until the next run.
+        """
         return self._home.values[self._index]
 
     @value.setter
@@ -417,9 +439,10 @@ class Variable(Node):
         self.value, self._dtype = value, np.dtype(value.dtype)
 
     @property
-    def tensor_value(self) -> NDArray | None:
-        """The current value as the user sees it, or None; assigning replaces it."""
-        return None if self.value is None else NDArray(jnp.array(self.value, copy=True))
+    def tensor_value(self) -> NDArray | ND_Sparse_Array | None:
+        """A copy of the current value, which later runs leave alone, or None; assigning replaces the value."""
+        held = jax.tree.map(lambda part: jnp.array(part, copy=True), self.value)
+        return NDArray(held) if isinstance(held, jax.Array) else held
 
     @tensor_value.setter
     def tensor_value(self, value: Any) -> None:
@@ -436,6 +459,10 @@ class Variable(Node):
     @property
     def op_type(self) -> str:
         return "PlaceholderOp"
+
+
+# What editors and help() show; __new__ itself takes any keyword, so that it can say what a wrong one is like.
+Variable.__new__.__signature__ = inspect.signature(Variable.__init__)
 
 
 def _check_variable(name: Any, options: dict[str, Any]) -> None:
@@ -475,6 +502,16 @@ class Feed(Node):
         Returns what the compiled step may depend on, and the arrays that it takes.
         """
         raise GraphError(f"{self.describe()} does not say what it feeds: define pull()")
+
+    def step_back(self, group: str) -> None:
+        """Undoes the move of the last `pull`, for feeds that move on by themselves."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of a feed that moves on from run to run: plain data."""
+        return {}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state`; what does not fit, as from another script or a broken file, changes nothing."""
 
     def read(self, static: Hashable, arrays: tuple[Any, ...]) -> Any:
         """The node's value inside the step, from what `pull` returned."""

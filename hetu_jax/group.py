@@ -61,15 +61,15 @@ class Group:
         self.retarget(nodes)
 
     def retarget(self, nodes: Sequence[Node]) -> None:
-        """Makes `nodes` what the group evaluates from now on."""
-        self.eval_node_list = listed_nodes(nodes, self.name)
-        self.topo_order = toposort(self.eval_node_list)
-        self.inference = not any(node.trains for node in self.topo_order)
+        """Makes `nodes` what the group evaluates from now on; where it raises, the group stays as it was."""
+        listed = listed_nodes(nodes, self.name)
+        order = toposort(listed)
+        loaders = [n for n in order if isinstance(n, Feed) and n.batch_num(self.loader) is not None]
+        self.eval_node_list, self.topo_order, self.dataloader_nodes = listed, order, loaders
+        asked = self.executor.config.inference
+        self.inference = asked if asked is not None else not any(node.trains for node in order)
         self.param_nodes = [n for n in self.topo_order if isinstance(n, Variable) and n.trainable]
         self.need_feed_nodes = [n for n in self.topo_order if isinstance(n, Placeholder)]
-        self.dataloader_nodes = [
-            n for n in self.topo_order if isinstance(n, Feed) and n.batch_num(self.loader) is not None
-        ]
         self.computing_nodes = [n for n in self.topo_order if not isinstance(n, Variable | Feed)]
         self._variables = [n for n in self.topo_order if isinstance(n, Variable)]
         self._feeds = [n for n in self.topo_order if isinstance(n, Feed)]
@@ -147,17 +147,20 @@ class Group:
         return training
 
     def _pull(self, feed_dict: Mapping[Node, Any], training: bool, advance: bool) -> tuple[Any, list[Any]]:
-        """What a step may depend on, and the arrays that it is fed."""
-        statics, arrays = [], []
-        for feed in self._feeds:
-            if isinstance(feed, Placeholder):
-                static, fed = None, (self._fed(feed, feed_dict),)
-            else:
-                static, fed = feed.pull(self.loader, advance)
-            statics.append(static)
-            arrays.append(fed)
-        if len(feed_dict) != len(self.need_feed_nodes):
+        """What a step may depend on, and the arrays that it is fed; where it raises, no dataloader has moved on."""
+        given = {feed: (None, (self._fed(feed, feed_dict),)) for feed in self.need_feed_nodes}
+        if len(feed_dict) != len(given):
             raise FeedError(self._feed_message(feed_dict))
+        statics, arrays = [], []
+        try:
+            for feed in self._feeds:
+                static, fed = given[feed] if feed in given else feed.pull(self.loader, advance)
+                statics.append(static)
+                arrays.append(fed)
+        except BaseException:
+            for feed in self._feeds[: len(arrays)] if advance else ():
+                feed.step_back(self.loader)
+            raise
         return (training, *statics), arrays
 
     def _step(self, key: Any) -> Step:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .context import DeviceGroup
-from .errors import unknown_name
+from .errors import hint_at_names
 from .graph import Variable
 from .ndarray import DLContext
 
@@ -302,5 +302,4 @@ lecun_normal, GenLecunNormal = _spellings(LecunNormalInit, "lecun_normal GenLecu
 lecun_uniform, GenLecunUniform = _spellings(LecunUniformInit, "lecun_uniform GenLecunUniform")
 
 
-if not TYPE_CHECKING:
-    __getattr__ = unknown_name(__name__)
+hint_at_names(__name__)

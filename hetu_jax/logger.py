@@ -47,8 +47,9 @@ class HetuLogger:
         for name, value in values.items():
             self.wrapped_log(name, value)
 
-    def set_config(self, attrs: Mapping[str, Any]) -> None:
-        """Keeps and writes the settings of the run."""
+    def set_config(self, attrs: Any) -> None:
+        """Keeps and writes the settings of the run.  attrs: a dict, or a Namespace of argparse."""
+        attrs = attrs if isinstance(attrs, Mapping) else vars(attrs)
         self.config.update(attrs)
         self._write("config", attrs)
 

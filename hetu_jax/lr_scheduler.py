@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from .errors import unknown_name
+from .errors import hint_at_names
+
+_MOVING = ("learning_rate", "cnt", "best", "patience_step", "cooldown_step")
 
 
 def _check(found: bool, message: str) -> None:
     if not found:
         raise ValueError(message)
+
+
+def _check_numbers(**values: Any) -> None:
+    for name, value in values.items():
+        if not isinstance(value, int | float | np.number):
+            raise TypeError(f"{name} of a schedule must be a number, not {value!r}")
 
 
 class FixedScheduler:
@@ -22,6 +30,7 @@ class FixedScheduler:
     """
 
     def __init__(self, learning_rate: float):
+        _check_numbers(learning_rate=learning_rate)
         _check(learning_rate >= 0, f"a learning rate must not be negative, but is {learning_rate}")
         self.learning_rate = learning_rate
 
@@ -33,18 +42,37 @@ class FixedScheduler:
         """Advances the schedule and returns the rate."""
         return self.learning_rate
 
+    def state(self) -> dict[str, Any]:
+        """Where the schedule is and which it is, for a checkpoint; a constant rate is nowhere."""
+        return {}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state`, unless it is that of another schedule."""
+
 
 class _Decaying(FixedScheduler):
     """A rate that is multiplied by a factor now and then, and stays at `ending` once it is that small."""
 
     def __init__(self, learning_rate: float, factor: float, ending: float):
         super().__init__(learning_rate)
+        _check_numbers(factor=factor, ending=ending)
         _check(factor > 0, f"the factor of a schedule must be positive, but is {factor}")
         _check(
             learning_rate > ending >= 0,
             f"a schedule ends at or above 0 and below its start, not from {learning_rate} at {ending}",
         )
-        self.ending, self._factor = ending, factor
+        self.ending, self._factor, self._start = ending, factor, learning_rate
+
+    def state(self) -> dict[str, Any]:
+        settings = {name: value for name, value in vars(self).items() if name not in _MOVING}
+        moving = {name: value for name, value in vars(self).items() if name in _MOVING}
+        return {"schedule": f"{type(self).__name__} {settings}", **moving}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        own = self.state()
+        moving = {name: state.get(name) for name in own if name in _MOVING}
+        if state.get("schedule") == own["schedule"] and all(isinstance(v, float | int | None) for v in moving.values()):
+            vars(self).update(moving)
 
     def _decay(self) -> None:
         if self.learning_rate > self.ending:
@@ -59,6 +87,7 @@ class StepScheduler(_Decaying):
 
     def __init__(self, learning_rate: float, step_size: int, gamma: float = 0.1, ending: float = 1e-8):
         super().__init__(learning_rate, gamma, ending)
+        _check_numbers(step_size=step_size)
         _check(step_size > 0, f"step_size must be positive, but is {step_size}")
         self.step_size, self.gamma, self.cnt = step_size, gamma, 0
 
@@ -79,6 +108,7 @@ class MultiStepScheduler(_Decaying):
     def __init__(self, learning_rate: float, milestones: Sequence[int], gamma: float = 0.1):
         super().__init__(learning_rate, gamma, 0.0)
         self.milestones = list(milestones)
+        _check_numbers(**{f"milestone {place}": number for place, number in enumerate(self.milestones)})
         increasing = all(a < b for a, b in zip([0, *self.milestones], self.milestones, strict=False))
         _check(increasing, f"milestones must increase from 1 up, but are {milestones}")
         self.gamma, self.cnt = gamma, 0
@@ -128,6 +158,7 @@ class ReduceOnPlateauScheduler(_Decaying):
         super().__init__(learning_rate, factor, ending)
         _check(mode in ("min", "max"), f"mode is 'min' or 'max', not {mode!r}")
         _check(threshold_mode in ("rel", "abs"), f"threshold_mode is 'rel' or 'abs', not {threshold_mode!r}")
+        _check_numbers(patience=patience, threshold=threshold, cooldown=cooldown)
         for name, value in (("patience", patience), ("threshold", threshold), ("cooldown", cooldown)):
             _check(value >= 0, f"{name} must not be negative, but is {value}")
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
@@ -157,5 +188,4 @@ class ReduceOnPlateauScheduler(_Decaying):
         return low < ((1 - self.threshold) * high if self.threshold_mode == "rel" else high - self.threshold)
 
 
-if not TYPE_CHECKING:
-    __getattr__ = unknown_name(__name__)
+hint_at_names(__name__)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .errors import unknown_name
+from .errors import hint_at_names
 
 _COUNTS = ("tp", "fn", "tn", "fp")
 _EPSILON = 1e-6
@@ -162,5 +162,4 @@ def _check_average(average: str | None) -> None:
         raise ValueError(f"average is None, 'micro' or 'macro', not {average!r}")
 
 
-if not TYPE_CHECKING:
-    __getattr__ = unknown_name(__name__)
+hint_at_names(__name__)

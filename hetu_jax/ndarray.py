@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import socket
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .errors import GraphError
+from .errors import GraphError, hint_at_names
+from .valueless import Valueless
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", socket.gethostname())
 _warned: set[str] = set()
@@ -21,10 +23,13 @@ class DLContext:
     """A device: kind, number and host.
 
     device_id: the number among the devices of its kind.  device_type: 1 for cpu, 2 for gpu.  hostname: its machine.
+    Raises ValueError for a negative number.
     """
 
     def __init__(self, device_id: int, device_type: int, hostname: str = "localhost"):
         self.device_id, self.device_type = int(device_id), int(device_type)
+        if self.device_id < 0:
+            raise ValueError(f"devices are numbered from 0 on, so there is none with the number {device_id}")
         self.local = hostname in _LOCAL_NAMES
         self.hostname = socket.gethostname() if self.local else hostname
 
@@ -113,7 +118,10 @@ class Single(np.ndarray):
         return int(self.item())
 
     def __index__(self) -> int:
-        return self.item().__index__()
+        return operator.index(self.item())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.item(), digits)
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -132,11 +140,14 @@ class Single(np.ndarray):
     def __getitem__(self, index: Any) -> Any:
         return self.view(np.ndarray)[index]
 
+    def __reduce__(self) -> Any:
+        return self.view(np.ndarray).__reduce__()  # so that a pickle is data, which any reader admits
+
 
 def as_numpy(value: Any) -> np.ndarray:
-    """A NumPy array that the caller may keep and change; one-element arrays of rank 1 are `Single`."""
+    """A NumPy array that the caller may keep and change; one-element arrays with axes are `Single`."""
     array = np.array(value)
-    return array.view(Single) if array.shape == (1,) else array
+    return array.view(Single) if array.ndim and array.size == 1 else array
 
 
 class NDArray:
@@ -236,6 +247,23 @@ class NDArray:
 
     def __float__(self) -> float:
         return float(self.asnumpy())
+
+    def __int__(self) -> int:
+        return int(self.asnumpy())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.asnumpy().item(), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.asnumpy().item(), spec) if spec else str(self)
+
+    def _refuse(self, other: Any) -> Any:
+        if isinstance(other, Valueless):
+            return NotImplemented  # a node takes arrays
+        raise TypeError("an NDArray may still be on the device: write .asnumpy() behind it first, then calculate")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _refuse
 
     def _repr_html_(self) -> str:
         from . import display
@@ -536,3 +564,6 @@ class IndexedSlices:
 
     def __repr__(self) -> str:
         return f"IndexedSlices{{dense_shape={self.dense_shape}, values={self.values!r}}}"
+
+
+hint_at_names(__name__)

@@ -6,14 +6,14 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .errors import GraphError, unknown_name
+from .errors import GraphError, hint_at_names
 from .graph import Node, Variable, flatten, toposort, user_site
 from .initializers import ConstantInit
 from .lr_scheduler import FixedScheduler
@@ -126,7 +126,7 @@ class Optimizer:
         """A node that updates the Variables by one step each time it is run.
 
         loss: a float node of any shape, whose sum is minimised, or a list of them.
-        var_list: the Variables; by default every trainable one below the loss.
+        var_list: the Variables, or a single one; by default every trainable one below the loss.
         Returns: one node; its slot in the results of a run is None.
         Raises GraphError when a loss is no node, an entry of `var_list` no Variable, or there is nothing to update.
         """
@@ -137,7 +137,8 @@ class Optimizer:
                     f"{node!r} cannot be minimised: it is no node of a graph, but what a run gave or an array; "
                     f"give the node of the loss (at {user_site()})"
                 )
-        params = list(var_list or self.get_var_list(losses))
+        given = [var_list] if isinstance(var_list, Node) else var_list
+        params = list(given or self.get_var_list(losses))
         if not params:
             raise GraphError(f"{_nothing_below(losses)} (at {user_site()})")
         for param in params:
@@ -370,5 +371,4 @@ class LambOptimizer(AdamWOptimizer):
         return optax.chain(self.direction(), scale_by_norm_ratio(self.weight_decay), optax.scale(-rate))
 
 
-if not TYPE_CHECKING:
-    __getattr__ = unknown_name(__name__)
+hint_at_names(__name__)

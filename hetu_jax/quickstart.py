@@ -15,9 +15,9 @@ from . import dataloader as dl
 from . import gpu_ops as ad
 from . import initializers as init
 from . import optimizer
-from .data import Pair, convert_to_one_hot, find_mnist, mnist_subset
+from .data import Pair, convert_to_one_hot, local_mnist
 from .data_files import places
-from .errors import DataFileError, DataNotFoundError
+from .errors import DataFileError, DataNotFoundError, UnsafeFileError
 from .graph import Node, Variable
 from .onnx import hetu2onnx
 from .scope import name_scope
@@ -102,19 +102,15 @@ def export(model: Model, images: np.ndarray, path: Path) -> tuple[float, float]:
 def find_data(path: Path | None) -> tuple[tuple[Pair, Pair, Pair], str]:
     """The images and labels, and in words where they are from.
 
-    path: mnist.pkl.gz or a folder; None searches the usual places and falls back on what comes with the package.
-    Raises DataNotFoundError when there is no MNIST at the path, DataFileError for a damaged file.
+    path: mnist.pkl.gz or a folder, searched before the usual places; None begins with the current folder, and falls
+        back on what comes with the package.
+    Raises DataNotFoundError when a path is given and there is no MNIST, DataFileError for a damaged file.
     """
-    searched = [path] if path else [Path(), *places("mnist")]
-    for place in searched:
-        sets = find_mnist(place) if place.exists() else None
-        if sets is not None:
-            return sets, f"MNIST from {place.resolve()}"
-    if path:
-        raise DataNotFoundError(f"there is no mnist.pkl.gz and there are no IDX files of MNIST at {path}")
-    missing = " and ".join(str(place.resolve()) for place in searched)
-    words = f"the bundled subset of MNIST (there is no MNIST in {missing}; --data PATH names another place)"
-    return mnist_subset(onehot=False), words
+    sets, place = local_mnist(path or Path(), required=path is not None)
+    if place is not None:
+        return sets, f"MNIST from {place.resolve()}"
+    missing = " and ".join(str(place.resolve()) for place in (Path(), *places("mnist")))
+    return sets, f"the bundled subset of MNIST (there is no MNIST in {missing}; --data PATH names another place)"
 
 
 def train(training: Training, epochs: int) -> History:
@@ -134,15 +130,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         (train_set, valid_set, _), words = find_data(options.data)
-    except (DataNotFoundError, DataFileError) as error:
+    except (DataNotFoundError, DataFileError, UnsafeFileError) as error:
         parser.error(str(error))
+    try:  # before the training, which would be lost
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {options.output} is no folder and cannot be made one: {error}")
     if options.batch_size > len(valid_set[0]):
         parser.error(f"--batch-size {options.batch_size} is more than the {len(valid_set[0])} validation images")
     print(f"Data: {words}")
     print(f"Training on {len(train_set[0]):,} images, validating on {len(valid_set[0]):,}.", flush=True)
     model = Model.initial()
     history = train(Training(model, (train_set, valid_set), options), options.epochs)
-    options.output.mkdir(parents=True, exist_ok=True)
     return _hand_over(model, history, valid_set[0][: options.batch_size], options.output.resolve())
 
 
@@ -179,14 +178,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is less than 1")
     return value
 
 
 def _rate(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no positive number")
     return value

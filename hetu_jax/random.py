@@ -9,6 +9,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from .errors import hint_at_names
+
 _seed, _seqnum = 0, 0
 _base_key: jax.Array | None = None
 
@@ -83,3 +85,6 @@ def next_seqnum() -> np.uint32:
 def step_key(base: jax.Array, seqnum: jax.Array | np.uint32) -> jax.Array:
     """The key of one draw, from `base_key()` and its sequence number."""
     return jax.random.fold_in(jax.random.wrap_key_data(base), seqnum)
+
+
+hint_at_names(__name__)

@@ -15,8 +15,8 @@ import jax
 import numpy as np
 
 from . import random
-from .graph import storage_dtype, stored
 from .ndarray import NDArray, as_value
+from .storage import storage_dtype, stored
 
 DEVICE_DATA_MB = 1024  # what all data sets together may take of the device; HETU_JAX_DEVICE_DATA_MB overrides it
 
@@ -27,10 +27,11 @@ class RawData:
     """All samples of a data set, of one dtype: in memory, or memory-mapped files that are read as needed.
 
     raw_data: an array, or a list of arrays that follow each other along axis 0 (a list of numbers is one array).
-    dtype: of the samples; 64-bit dtypes are kept in 32 bits.  Integers that float32 cannot hold stay int32.
+    dtype: of the samples; 64-bit dtypes are kept in 32 bits.
     func: applied once to the array, or to each of the list.
     An index or a slice gives NumPy rows.
-    Raises ValueError for arrays that differ beyond axis 0, or memory-mapped integers that `dtype` cannot hold.
+    Raises ValueError for arrays that differ beyond axis 0, or numbers that `dtype` cannot hold; where files are mapped,
+    when they are read.
     """
 
     _known: weakref.WeakSet[RawData] = weakref.WeakSet()
@@ -39,8 +40,7 @@ class RawData:
         several = isinstance(raw_data, list | tuple) and len(raw_data) > 0 and all(map(_is_array, raw_data))
         parts = [part if func is None else func(part) for part in (raw_data if several else [raw_data])]
         self.lazy = any(isinstance(part, np.memmap) for part in parts)
-        exact = not self.lazy and any(map(_beyond_float32, parts))
-        self.dtype = np.dtype(np.int32) if exact and np.dtype(dtype).kind == "f" else storage_dtype(dtype)
+        self.dtype = storage_dtype(dtype)
         blocks = [part if isinstance(part, np.memmap) else _converted(part, self.dtype) for part in parts]
         if any(block.ndim == 0 or block.shape[1:] != blocks[0].shape[1:] for block in blocks):
             shapes = " and ".join(str(block.shape) for block in blocks)
@@ -123,15 +123,10 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | jax.Array | NDArray) and len(value.shape) > 0
 
 
-def _beyond_float32(value: Any) -> bool:
-    """Whether there are integers that float32 cannot hold, as the row numbers of a large table are."""
-    value = np.asarray(as_value(value))
-    return value.dtype.kind in "iu" and value.size > 0 and max(value.max(), -int(value.min())) > 2**24
-
-
 def _converted(value: Any, dtype: np.dtype) -> np.ndarray:
     """A copy: the user may change the original."""
-    return np.asarray(stored(as_value(value), dtype, "raw_data", device=False))
+    value = as_value(value)
+    return stored(np.asarray(value) if isinstance(value, jax.Array) else value, dtype, "raw_data", device=False)
 
 
 def _bits(array: np.ndarray) -> np.ndarray:
@@ -166,18 +161,18 @@ class Ahead:
         self._number: int | None = None
         self._future: Any = None
 
-    def take(self, number: int, upcoming: int) -> jax.Array:
-        """Batch `number`; goes on with batch `upcoming`."""
-        if number != self._number:
-            self._begin(number)
+    def take(self, number: int) -> jax.Array:
+        """Batch `number`."""
+        self.prepare(number)
         self._number = None  # so that a fetch that failed is tried again
         batch = self._future.result()
         self._number = number
-        if upcoming != number:
-            self._begin(upcoming)
         return batch
 
-    def _begin(self, number: int) -> None:
+    def prepare(self, number: int) -> None:
+        """Begins to fetch batch `number`, which is asked for next."""
+        if number == self._number:
+            return
         before = self._future if self._number is not None else None
         self._number, self._future = number, _threads().submit(self._after, before, number)
 

@@ -50,6 +50,10 @@ class Reports:
         """`log` of several numbers by name."""
         self._given_logger().multi_log(values)
 
+    def set_config(self, attrs: Any) -> None:
+        """Hands the settings of the run to the logger.  attrs: a dict, or a Namespace of argparse."""
+        self._given_logger().set_config(attrs)
+
     def step_logger(self) -> None:
         """Ends the logger's step: what was logged in it is written."""
         self._given_logger().step()

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from .errors import hint_at_names
 from .ndarray import DLContext, is_gpu_ctx
 
 _handles = itertools.count(1)
@@ -131,3 +132,6 @@ class CSEvent(PSEvent):
         if self.need_wait:
             self.ts.wait()
             self.need_wait = False
+
+
+hint_at_names(__name__)

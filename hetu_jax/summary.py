@@ -40,15 +40,22 @@ class Summary(Tabular):
 
     group: the name of the Executor's group.  rows: one for each op or layer.  parameters, trainable: how many numbers
     there are, and how many of them are trained.  nbytes: of all Variables, those of the optimizer among them.
-    forward, flops: of one run: without gradients and updates, and in all.
+    trains: whether there is one.  forward, flops: of one run: without gradients and updates, and in all.
     """
 
     headings = ("layer", "kind", "output", "parameters", "FLOPs")
     numbers = ("parameters", "FLOPs")
     wrapped = ("layer",)
 
-    def __init__(self, group: str | None, rows: Sequence[Row], variables: Sequence[Variable], flops: tuple[int, int]):
-        self.group, self.rows = group, list(rows)
+    def __init__(
+        self,
+        group: str | None,
+        rows: Sequence[Row],
+        variables: Sequence[Variable],
+        flops: tuple[int, int],
+        trains: bool,
+    ):
+        self.group, self.rows, self.trains = group, list(rows), trains
         self.forward, self.flops = flops
         shown = [v for v in variables if not hasattr(v, "of")]  # an optimizer's slots are no parameters
         self.parameters = sum(map(_numbers, shown))
@@ -67,9 +74,9 @@ class Summary(Tabular):
     def totals(self) -> list[str]:
         frozen = self.parameters - self.trainable
         others = f", {frozen:,} constants and statistics" if frozen else ""
-        training = self.flops > self.forward
-        slots = " with the optimizer's" if training else ""
-        step = f", {amount(self.flops)}FLOP with gradients and update" if training else ""
+        slots = " with the optimizer's" if self.trains else ""
+        backward = "gradients and update" if self.trains else "gradients"
+        step = f", {amount(self.flops)}FLOP with {backward}" if self.flops > self.forward else ""
         return [
             f"{self.trainable:,} trainable parameters{others}; {self.nbytes / 2**20:,.1f} MiB{slots}",
             f"a run takes {amount(self.forward)}FLOP forward{step}",
@@ -110,13 +117,14 @@ def summary(
     made = boxes(nodes, depth, ROWS)
     inner = [node for box in made for node in box.nodes]
     feeds = feed_structs(target, group, inner, feed_shapes)
-    found = costs(nodes, feeds, any(node.trains for node in inner))
+    trains = any(node.trains for node in inner)
+    found = costs(nodes, feeds, trains)
     _check_feeds([node for node in inner if isinstance(node, Placeholder) and found[node].value is None])
     counted: set[Node] = set()
-    rows = [_row(box, found, counted) for box in made]
+    rows = [_row(box, found, counted, set(inner)) for box in made]
     ops = {node for box in made if box.kind != "training" for node in box.nodes}
     flops = sum(found[node].flops for node in ops), sum(cost.flops for cost in found.values())
-    return Summary(group, rows, [node for node in found if isinstance(node, Variable)], flops)
+    return Summary(group, rows, [node for node in found if isinstance(node, Variable)], flops, trains)
 
 
 def _check_feeds(unknown: Sequence[Feed]) -> None:
@@ -126,12 +134,12 @@ def _check_feeds(unknown: Sequence[Feed]) -> None:
         raise FeedError(f"the shape of {names} is not known before a run: pass feed_shapes={{{example}}}")
 
 
-def _row(box: Box, found: Mapping[Node, Cost], counted: set[Node]) -> Row:
-    """A box as a row; `counted` are the Variables that are in rows already."""
+def _row(box: Box, found: Mapping[Node, Cost], counted: set[Node], shown: set[Node]) -> Row:
+    """A box as a row; `counted` are the Variables that are in rows already, `shown` the nodes of all boxes."""
     mine = [variable for variable in box.parameters if variable not in counted and not box.kind == "training"]
     counted.update(mine)
     flops = sum(found[node].flops for node in box.nodes)
     if box.kind == "training":  # the backward pass belongs to the update
-        below = {source for node in box.nodes for source in node.inputs}
+        below = {source for node in box.nodes for source in node.inputs} - shown
         flops += sum(cost.flops for node, cost in found.items() if node.op is None and node in below)
     return Row(box.name, box.what, found[box.nodes[-1]].shape, sum(map(_numbers, mine)), flops)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,24 +18,33 @@ KINDS = ("cpu", "gpu")
 class Timer:
     """Times the runs of one group from now on.
 
-    kind: 'cpu' or 'gpu', the same here: a run counts from its call until its results are there.
+    A run counts from its call until its results are there; several steps in one call count each, with their mean.
     """
 
     def __init__(self, group: Group):
-        self.group, self._run, self._last = group, group.run, ({}, None)
+        self.group, self._last, self._inside = group, ({}, None), False
         self.clear()
-        group.run = self.run  # in the place of the method, so that groups without a timer lose nothing
+        for name in ("run", "run_several", "run_batches"):
+            if hasattr(group, name):  # in the place of the method, so that groups without a timer lose nothing
+                setattr(group, name, partial(self._timed, getattr(group, name)))
 
     def clear(self) -> None:
         """Forgets the runs so far."""
         self.seconds: list[float] = []
 
-    def run(self, feed_dict: Any, inference: bool | None, advance: bool) -> list[Any]:
-        """The group's `run`, timed."""
-        start = time.perf_counter()
-        values = jax.block_until_ready(self._run(feed_dict, inference, advance))
-        self.seconds.append(time.perf_counter() - start)
-        self._last = feed_dict, inference
+    def _timed(self, method: Callable[..., Any], feed_dict: Any, *rest: Any) -> Any:
+        """One of the group's methods that run; what it calls of them itself is a part of it."""
+        if self._inside:
+            return method(feed_dict, *rest)
+        start, self._inside = time.perf_counter(), True
+        try:
+            values = jax.block_until_ready(method(feed_dict, *rest))
+        finally:
+            self._inside = False
+        steps = rest[1] if method.__name__ == "run_several" else 1
+        self.seconds += [(time.perf_counter() - start) / steps] * steps
+        one = feed_dict if isinstance(feed_dict, Mapping) else next(iter(feed_dict or ()), {})
+        self._last = one, rest[1] if method.__name__ == "run_batches" else rest[0]
         return values
 
     def lines(self, level: str, profile: Callable[..., Any]) -> list[str]:

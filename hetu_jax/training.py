@@ -95,7 +95,7 @@ class Progress:
             raise ValueError(f"epochs must be 1 or more, not {epochs}")
         self.executor, self.name, self.epochs, self.history = executor, name, int(epochs), History()
         self._group: Group = executor._group(name)
-        self._feeds = feeds
+        self._feeds, self._open = feeds, False
         if isinstance(self._group, MicroBatches):
             raise GraphError(
                 f"group {self._group.name!r} takes micro-batches (pipeline={executor.config.pipeline!r}), which "
@@ -123,12 +123,13 @@ class Progress:
         return self.history
 
     def __iter__(self) -> Iterator[int]:
-        with self._bar:
-            for epoch in range(self.epochs):
-                self._epoch(epoch)
-                yield epoch
-        if self.executor.logger is not None:
-            self.executor.step_logger()
+        try:
+            with self._bar:
+                for epoch in range(self.epochs):
+                    self._epoch(epoch)
+                    yield epoch
+        finally:  # also where the body of the loop breaks off
+            self._end_step()
 
     def log(self, name: str, value: Any) -> None:
         """Adds a number to the history of the epoch that just ended, and hands it to the Executor's logger if any."""
@@ -145,7 +146,7 @@ class Progress:
             self.history.add_steps(name, series)
             self.history.add(name, np.average(series, weights=rows))
         if self.executor.logger is not None:
-            self._hand_over(epoch, numbers, len(rows))
+            self._hand_over(numbers, len(rows))
 
     def _steps(self, epoch: int) -> tuple[dict[str, list[jax.Array]], list[int]]:
         """Takes the steps of an epoch: the single numbers that they gave, by name, and how many samples each had."""
@@ -161,11 +162,16 @@ class Progress:
             self._bar.advance(epoch, rows[-1], given)
         return found, rows
 
-    def _hand_over(self, epoch: int, numbers: Mapping[str, Sequence[float]], steps: int) -> None:
+    def _hand_over(self, numbers: Mapping[str, Sequence[float]], steps: int) -> None:
         for step in range(steps):
-            if step or epoch:  # an epoch's last step stays open for what the body of the loop logs
-                self.executor.step_logger()
+            self._end_step()
             self.executor.multi_log({label: series[step] for label, series in numbers.items()})
+            self._open = True  # an epoch's last step stays so for what the body of the loop logs
+
+    def _end_step(self) -> None:
+        if self._open:
+            self.executor.step_logger()
+        self._open = False
 
     def _feed_dicts(self) -> Iterable[Mapping[Node, Any]]:
         if self._feeds is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from .gradients import Gradients
 from .graph import Feed, Node, Variable, toposort
+from .lr_scheduler import FixedScheduler
 from .ops import quantize
 from .trace import Env, Run
 
@@ -39,6 +40,13 @@ class LearningRate(Feed):
         if rate != self._rate:
             self._rate, self._array = rate, jnp.float32(rate)
         return None, (self._array,)
+
+    def state(self) -> dict[str, Any]:
+        return self.schedule.state() if isinstance(self.schedule, FixedScheduler) else {}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        if isinstance(self.schedule, FixedScheduler):
+            self.schedule.resume(state)
 
     def _abstract(self) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((), jnp.float32)

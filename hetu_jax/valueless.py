@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any, NoReturn
 
@@ -107,6 +108,9 @@ class Valueless:
     def __getattr__(self: Any, attribute: str) -> Any:
         if attribute.startswith("_") or "site" not in vars(self):
             raise AttributeError(attribute)
+        own = inspect.getattr_static(type(self), attribute, None)
+        if isinstance(own, property):  # it has raised an AttributeError of its own: again, so that it is seen
+            return own.__get__(self)
         raise AttributeError(f"{self.describe()} has no attribute {attribute!r}{_hint(self, attribute)}")
 
 

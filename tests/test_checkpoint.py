@@ -1,5 +1,7 @@
 """Checkpoints: round trips, other vintages' files, errors, and survival of a killed writer."""
 
+import collections
+import datetime
 import os
 import pickle
 import signal
@@ -130,6 +132,38 @@ class TestErrors:
             model().load(tmp_path, "absent")
 
     @pytest.mark.parametrize(
+        "broken",
+        [
+            {"seed": "xyz"},
+            {"seed": None},
+            {"seed": (1, 2, 3)},
+            {"seed": (1.5, 2)},
+            {"feeds": [1]},
+            {"feeds": {"LearningRate": 1}},
+            {"state_dict": {"w": np.zeros((3, 2)), "betats_0": np.zeros(0)}},
+            {"state_dict": {"w": np.zeros((3, 2)), "b": [[1, 2], [3]]}},
+            {"state_dict": {"w": np.zeros((3, 2)), "b": np.array(["1", "2"])}},
+            {"state_dict": {"w": np.zeros((3, 2)), "b": "ab"}},
+        ],
+    )
+    def test_a_broken_entry_changes_nothing(self, tmp_path, broken):
+        executor = model()
+        kept, seed = executor.state_dict(), random.get_seed_status()
+        (tmp_path / "bad").write_bytes(pickle.dumps({"state_dict": {"w": np.zeros((3, 2))}, "seed": (1, 2)} | broken))
+        with pytest.raises(CheckpointError):
+            executor.load(tmp_path, "bad")
+        assert random.get_seed_status() == seed
+        for name, value in executor.state_dict().items():
+            np.testing.assert_array_equal(value, kept[name])
+
+    @pytest.mark.parametrize("bad", [np.ones((2, 2)), [np.ones(2)] * 2, [np.ones(2), np.ones(2), np.ones(2)]])
+    def test_what_is_no_sparse_matrix(self, bad):
+        a = ht.Variable("a", ht.sparse_array([1.0, 2.0], ([0, 1], [1, 0]), (2, 2)))
+        executor = ht.Executor([ht.csrmv_op(a, ht.Variable("x", [1.0, 1.0], trainable=False))])
+        with pytest.raises(CheckpointError, match="Variable 'a'.*a sparse matrix is a list of its values"):
+            executor.load_dict({"a": bad})
+
+    @pytest.mark.parametrize(
         "content", [b"", b"not a pickle", pickle.dumps({"state_dict": {}})[:-3], pickle.dumps([1])]
     )
     def test_a_broken_file(self, tmp_path, content):
@@ -137,8 +171,9 @@ class TestErrors:
         with pytest.raises(CheckpointError):
             model().load(tmp_path, "bad")
 
-    def test_a_broken_npy(self, tmp_path):
-        (tmp_path / "w.npy").write_bytes(b"\x93NUMPY")
+    @pytest.mark.parametrize("content", [b"\x93NUMPY", b"\x93NUMPY\x01\x00v\x00{", b"PK\x03\x04 no archive"])
+    def test_a_broken_npy(self, tmp_path, content):
+        (tmp_path / "w.npy").write_bytes(content)
         np.save(tmp_path / "b.npy", np.ones(2))
         with pytest.raises(CheckpointError, match="broken .npy"):
             model().load(tmp_path)
@@ -201,8 +236,11 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
     executor = model()
     executor.save(tmp_path, "model")
     before = (tmp_path / "model").read_bytes()
-    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
-        executor.save(tmp_path, "model", others={"bad": lambda: 0})
+    for bad in (lambda: 0, datetime.date(2024, 1, 1), collections.defaultdict(list)):
+        with pytest.raises(CheckpointError, match=r"others\['bad'\] could not be read back"):
+            executor.save(tmp_path, "model", others={"good": 1, "bad": [bad]})
+    with pytest.raises(CheckpointError, match="others must be a dict"):
+        executor.save(tmp_path, "model", others=[1])
     assert (tmp_path / "model").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
@@ -214,3 +252,68 @@ def test_sparse_values_and_lists_load():
     executor.load_dict({"w": [4.0], "a": [3.0 * kept["a"][0], *kept["a"][1:]]})
     product, weight = executor.run(convert_to_numpy_ret_vals=True)
     assert product.tolist() == [3, 6] and weight.shape == (1,) and weight == 4
+
+
+def test_results_and_arrays_among_the_others_are_read_back(tmp_path):
+    executor = model()
+    loss = executor.run()[0]
+    executor.save(tmp_path, "m", others={"loss": loss.asnumpy(), "all": [loss, loss.value], "none": None})
+    others = executor.load(tmp_path, "m")
+    assert type(others["loss"]) is np.ndarray and others["none"] is None
+    for found in (others["loss"], *others["all"]):
+        np.testing.assert_array_equal(found, loss.asnumpy())
+
+
+def shuffled(batches=4, gamma=0.5, **options):
+    """A run whose results follow from the order of its batches and the schedule of its rate."""
+    rows = np.arange(2.0 * batches).reshape(-1, 1)
+    x, y = (ht.dataloader_op([ht.Dataloader(rows, 2, "train", shuffle=True, **options)]) for _ in "xy")
+    w = ht.Variable("w", np.ones(1))
+    schedule = ht.lr.StepScheduler(0.1, 2, gamma)
+    train = ht.optim.SGDOptimizer(schedule).minimize(ht.reduce_mean_op(x * w, [0, 1]))
+    return ht.Executor({"train": [x * 1.0, y * 1.0, w, train]}, seed=3), schedule
+
+
+def steps(executor, schedule, count):
+    found = []
+    for _ in range(count):
+        x, y, w, _ = executor.run("train", convert_to_numpy_ret_vals=True)
+        schedule.step()
+        found.append((x.tolist(), y.tolist(), w.tolist()))
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_func": lambda batch: batch}])
+def test_loaders_and_schedules_go_on_from_a_checkpoint(tmp_path, options):
+    one = shuffled(**options)
+    steps(*one, 5)
+    one[0].save(tmp_path, "five")
+    expected = steps(*one, 6)
+    two = shuffled(**options)
+    steps(*two, 2)
+    assert two[0].load(tmp_path, "five") == {}
+    assert steps(*two, 6) == expected
+
+
+def test_what_does_not_fit_starts_anew(tmp_path):
+    one, schedule = shuffled()
+    steps(one, schedule, 5)
+    one.save(tmp_path, "five")
+    other, schedule = shuffled(batches=3, gamma=0.25)
+    other.load(tmp_path, "five")
+    x, y = (node.dataloaders["train"] for node in other.subexecutor["train"].dataloader_nodes)
+    assert (x.position, y.position) == ((0, 0, 3), (0, 0, 3)) and (schedule.cnt, schedule.get()) == (0, 0.1)
+    content = pickle.loads((tmp_path / "five").read_bytes())
+    content["feeds"] = {"DataloaderOp": {"train": (9, "x", 4)}, "LearningRate": {"cnt": "x"}}
+    for feeds in ({"feeds": content["feeds"]}, {}):
+        (tmp_path / "odd").write_bytes(pickle.dumps({"state_dict": content["state_dict"], **feeds}))
+        fresh, schedule = shuffled()
+        fresh.load(tmp_path, "odd")
+        assert fresh.subexecutor["train"].dataloader_nodes[0].state() == {"train": (0, 0, 4)} and schedule.cnt == 0
+
+
+def test_the_value_of_a_sparse_variable_is_a_copy_and_fetched_as_a_matrix():
+    a = ht.Variable("a", ht.sparse_array([1.0, 2.0], ([0, 1], [1, 0]), (2, 2)))
+    (fetched,) = ht.Executor([a]).run(convert_to_numpy_ret_vals=True)
+    for matrix in (fetched, a.tensor_value.asnumpy()):
+        assert matrix.toarray().tolist() == [[0, 1], [2, 0]]

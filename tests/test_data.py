@@ -149,11 +149,20 @@ def test_missing_mnist_says_what_to_put_where(tmp_path):
     assert isinstance(caught.value, FileNotFoundError)
 
 
-def test_another_path_is_not_replaced_by_other_data(tmp_path):
-    write_pickle(tmp_path / "cache" / "mnist" / "mnist.pkl.gz", sets())
+def test_where_a_path_has_nothing_the_other_places_are_searched(tmp_path, monkeypatch):
     for path in ("mine.pkl.gz", tmp_path / "no" / "folder", tmp_path):
         with pytest.raises(DataNotFoundError):
             data.mnist(path)
+        with pytest.raises(DataNotFoundError):
+            load_data.load_mnist_data(path)
+    cached, named = sets(), sets((3, 2, 1))
+    write_pickle(tmp_path / "cache" / "mnist" / "mnist.pkl.gz", cached)
+    for path in ("mine.pkl.gz", tmp_path / "no" / "folder", tmp_path):
+        same(data.mnist(path, onehot=False), cached)
+        same(load_data.load_mnist_data(path), cached)
+    write_pickle(tmp_path / "data" / "mnist.pkl.gz", named)
+    monkeypatch.setenv("HETU_DATA", str(tmp_path / "data"))
+    same(data.mnist("mine.pkl.gz", onehot=False), named)
 
 
 class Evil:
@@ -170,7 +179,7 @@ class Evil:
         (gzip.compress(pickle.dumps([(np.ones((2, 3)), np.arange(3))] * 3)), DataFileError, r"shape \(2, 3\)"),
         (gzip.compress(pickle.dumps([(np.ones((2, 3)), np.ones(2))] * 3)), DataFileError, "float64"),
         (gzip.compress(pickle.dumps([Evil()] * 3)), UnsafeFileError, r"mnist\.pkl\.gz asks for \w+\.system"),
-        (gzip.compress(b"\x80\x02}"), ValueError, "ends too early"),
+        (gzip.compress(b"\x80\x02}"), DataFileError, "ends too early"),
     ],
     ids=["no gzip", "cut short", "no pairs", "two axes", "float labels", "runs code", "ends early"],
 )
@@ -233,6 +242,7 @@ def test_load_mnist_data_takes_what_is_there(tmp_path, monkeypatch, capsys):
     same(load_data.load_mnist_data("mnist.pkl.gz"), expected)
     same(load_data.load_mnist_data(tmp_path / "data"), expected)
     assert capsys.readouterr().err == ""
+    monkeypatch.delenv("HETU_DATA")
     with pytest.raises(DataNotFoundError, match="at nowhere"):
         load_data.load_mnist_data("nowhere")
     assert load_data.convert_to_one_hot is data.convert_to_one_hot

@@ -12,7 +12,7 @@ import pytest
 import hetu_jax as ht
 from hetu_jax import dataloader as dl
 from hetu_jax import random
-from hetu_jax.errors import GraphError
+from hetu_jax.errors import FeedError, GraphError
 from hetu_jax.ndarray import NDArray
 from hetu_jax.raw_data import BatchIndices, RawData
 
@@ -159,12 +159,19 @@ def test_dtypes():
     assert take(dl.Dataloader(np.arange(4, dtype=np.uint8), 2, dtype=np.uint8), 1)[0].dtype == np.uint8
 
 
-def test_row_numbers_that_float32_cannot_hold_stay_integers():
-    loader = dl.Dataloader(np.array([1, 2**24 + 1]), 1)
-    batches = take(loader, 2)
-    assert batches[0].dtype == np.int32 and [int(batch[0]) for batch in batches] == [1, 2**24 + 1]
-    assert dl.Dataloader(np.array([-(2**24) - 1, 0]), 1).dtype == np.int32
+def test_numbers_that_the_dtype_cannot_hold_are_refused(tmp_path):
+    for data in (np.array([1, 2**24 + 1]), np.array([-(2**24) - 1, 0]), ht.array([2**25], dtype=np.int32)):
+        with pytest.raises(ValueError, match="raw_data has integers above 16,777,216.*dtype=np.int32"):
+            dl.Dataloader(data, 1)
+    for data in (np.arange(4) + 2**33, np.array([0.5]), np.array([np.nan])):
+        with pytest.raises(ValueError, match="raw_data has numbers"):
+            dl.Dataloader(data, 1, dtype=np.int32)
+    assert int(take(dl.Dataloader(np.array([2**24 + 1]), 1, dtype=np.int32), 1)[0][0]) == 2**24 + 1
     assert dl.Dataloader(np.array([2.0**24 + 2]), 1).dtype == np.float32
+    mapped = np.memmap(tmp_path / "rows", np.int64, "w+", shape=(2,))
+    mapped[:] = 2**33
+    with pytest.raises(ValueError, match="raw_data has numbers"):
+        dl.Dataloader(mapped, 1, dtype=np.int32).get_arr()
 
 
 def test_names():
@@ -204,7 +211,13 @@ def test_raw_data_that_is_no_data():
         dl.Dataloader(["a", "b"], 1)
 
 
-@pytest.mark.parametrize("size, samples", [(11, 10), (0, 10), (-1, 10), (1, 0)])
+@pytest.mark.parametrize("size", [0, -1])
+def test_no_batch_size(size):
+    with pytest.raises(ValueError, match=f"batch_size of Dataloader 'train' must be 1 or more, not {size}"):
+        dl.Dataloader(ROWS, size, "train")
+
+
+@pytest.mark.parametrize("size, samples", [(11, 10), (1, 0)])
 def test_no_batch(size, samples):
     with pytest.raises(ValueError, match=f"'train' has no batch: its batch_size is {size} and it has {samples}"):
         dl.Dataloader(ROWS[:samples], size, "train")
@@ -589,3 +602,55 @@ def test_gnn(no_graphs):
     equal([executor.run()[0].asnumpy()], [ROWS[:3]])
     assert executor.batch_num is None and node.get_batch_num("default") is None and node.shape is None
     assert node.name == "GNNDataloaderOp"
+
+
+# what is refused moves no loader
+
+
+def aligned(labels_func=None):
+    """An Executor over samples, a placeholder and labels, in this order."""
+    rows = np.arange(6.0, dtype=np.float32).reshape(6, 1)
+    x = dl.dataloader_op([dl.Dataloader(rows, 2, "train")])
+    y_ = dl.dataloader_op([dl.Dataloader(rows, 2, "train", batch_func=labels_func)])
+    p = ht.Variable("p")
+    return ht.Executor({"train": [x * 1.0, p * 1.0, y_ * 1.0]}), p
+
+
+@pytest.mark.parametrize("feeds", [lambda p: {}, lambda p: {p: "abc"}, lambda p: {p: 0.0, ht.Variable("q"): 1.0}])
+def test_a_refused_feed_moves_no_loader(feeds, placement):
+    executor, p = aligned()
+    with pytest.raises((FeedError, TypeError)):
+        executor.run("train", feed_dict=feeds(p))
+    for first in (0, 2, 4, 0):
+        samples, _, labels = executor.run("train", feed_dict={p: 0.0}, convert_to_numpy_ret_vals=True)
+        assert samples.tolist() == labels.tolist() == [[first], [first + 1]]
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+def test_a_batch_func_that_raises_moves_no_loader(failing, placement):
+    calls = []
+
+    def flaky(batch):
+        calls.append(batch)
+        if len(calls) == failing:
+            raise OSError("the disk is away")
+        return batch
+
+    executor, p = aligned(flaky)
+    seen = []
+    while len(seen) < 4:
+        try:
+            samples, _, labels = executor.run("train", feed_dict={p: 0.0}, convert_to_numpy_ret_vals=True)
+        except OSError:
+            continue
+        assert samples.tolist() == labels.tolist()
+        seen.append(samples[0, 0])
+    assert seen == [0, 2, 4, 0]
+
+
+def test_names_may_be_numbers():
+    x = dl.dataloader_op([dl.Dataloader(ROWS, 2, 0), dl.Dataloader(ROWS, 5, [1])])
+    executor = ht.Executor({0: [x], 1: [x]})
+    assert executor.run(0)[0].shape == (2, 2) and executor.run(1)[0].shape == (5, 2)
+    assert executor.get_batch_num(1) == 2 and executor.summary(0).group == "0"
+    assert ht.Executor([x], dataloader_name=1).run()[0].shape == (5, 2)

@@ -209,3 +209,26 @@ def test_save(form, tmp_path, monkeypatch):
     drawing = ht.draw(ht.Variable("w", value=np.ones(3)) * 2.0)
     drawing.save(os.fspath(tmp_path / f"graph.{form}"))
     assert re.match("<svg|flowchart|digraph", (tmp_path / f"graph.{form}").read_text())
+
+
+def test_the_backward_pass_counts_once():
+    x, w = ht.Variable("x"), ht.Variable("w", value=np.ones((4, 3)))
+    y = ht.matmul_op(x, w)
+    loss = ht.reduce_mean_op(y * y, [0, 1])
+    (gradient,) = ht.gradients(loss, [w])
+    for nodes, said in (([loss, gradient], "with gradients"), ([loss], "FLOP forward")):
+        table = ht.Executor(nodes).summary(feed_shapes={x: (2, 4)})
+        assert sum(row.flops for row in table.rows) == table.flops
+        assert "optimizer" not in str(table) and str(table).rstrip().endswith(said)
+    trained = ht.Executor([loss, gradient, ht.optim.AdamOptimizer(0.1).minimize(loss)])
+    table = trained.summary(feed_shapes={x: (2, 4)})
+    assert sum(row.flops for row in table.rows) == table.flops
+    assert "MiB with the optimizer's" in str(table) and "with gradients and update" in str(table)
+
+
+def test_the_end_of_the_name_says_how(tmp_path):
+    picture = ht.draw(ht.Variable("w", value=[1.0]) * 2.0)
+    picture.save(tmp_path / "graph.SVG")
+    assert (tmp_path / "graph.SVG").read_text(encoding="utf-8").startswith("<svg")
+    with pytest.raises(GraphError, match="graph' does not say how.*give it an end, as .*graph.svg"):
+        picture.save(tmp_path / "graph")

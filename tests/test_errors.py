@@ -464,6 +464,108 @@ NODES = {
         TypeError,
         "Variable 'v' has no argument 'vlaue'; did you mean value?",
     ),
+    "an initializer that is a function": mistake(
+        """
+        v = ht.Variable("v", initializer=ht.init.GenZeros())
+        """,
+        1,
+        TypeError,
+        "the initializer of Variable 'v' must be an object with a shape, such as ht.init.ZerosInit((3, 4))",
+        "ht.init.zeros((3, 4), name='v')",
+    ),
+    "an initializer by its name": mistake(
+        """
+        v = ht.Variable("v", initializer="zeros")
+        """,
+        1,
+        TypeError,
+        "must be an object with a shape, such as ht.init.ZerosInit((3, 4)), not 'zeros'",
+    ),
+    "an op as a class": mistake(
+        """
+        from hetu_jax.gpu_ops.Node import Op
+        class MyOp(Op):
+            def __init__(self, node, ctx=None):
+                super().__init__(MyOp, [node], ctx)
+        MyOp(scores)
+        """,
+        4,
+        GraphError,
+        "an op is no class here",
+        "@op, as docs/faq.md shows",
+    ),
+    "an op as a class of the graph's own": mistake(
+        """
+        from hetu_jax.graph import Op
+        class MyOp(Op):
+            def __init__(self, node, ctx=None):
+                super().__init__(MyOp, [node], ctx)
+        MyOp(scores)
+        """,
+        4,
+        GraphError,
+        "an op is no class here",
+    ),
+    "an Executor over nothing": mistake("ht.Executor({})", 1, GraphError, "Executor got no nodes: give it a list"),
+    "an Executor over an empty list": mistake("ht.Executor([])", 1, GraphError, "Executor got no nodes"),
+    "a way to communicate that there is not": mistake(
+        """
+        ht.Executor([scores], comm_mode="allreduce")
+        """,
+        1,
+        GraphError,
+        "comm_mode='allreduce' is not one of None, 'AllReduce', 'PS', 'Hybrid'; did you mean AllReduce?",
+    ),
+    "gradients with respect to a name": mistake(
+        """
+        ht.gradients(loss, ["w"])
+        """,
+        1,
+        GraphError,
+        "gradients takes nodes, not 'w'",
+    ),
+    "gradients of a number": mistake("ht.gradients(3, [w])", 1, GraphError, "gradients takes nodes, not 3"),
+    "gradients with an array as seed": mistake(
+        """
+        ht.gradients(loss, [w], insert_grad=np.ones(1))
+        """,
+        1,
+        GraphError,
+        "gradients takes nodes, not array([1.])",
+        "ht.Variable('seed', value=array) makes one",
+    ),
+    "a device below zero": mistake(
+        """
+        ht.Executor([scores], ctx=ht.gpu(-1))
+        """,
+        1,
+        ValueError,
+        "devices are numbered from 0 on, so there is none with the number -1",
+    ),
+    "a learning rate in quotes": mistake(
+        """
+        ht.optim.SGDOptimizer(ht.lr.FixedScheduler("0.1"))
+        """,
+        1,
+        TypeError,
+        "learning_rate of a schedule must be a number, not '0.1'",
+    ),
+    "a step size in quotes": mistake(
+        """
+        ht.lr.StepScheduler(0.1, "3")
+        """,
+        1,
+        TypeError,
+        "step_size of a schedule must be a number, not '3'",
+    ),
+    "a batch size of nothing": mistake(
+        """
+        ht.Dataloader(images, 0)
+        """,
+        1,
+        ValueError,
+        "batch_size of Dataloader 'default' must be 1 or more, not 0",
+    ),
     "a device that there is not": mistake(
         """
         ht.Executor([scores], ctx="cuda:0")

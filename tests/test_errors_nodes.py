@@ -1,6 +1,7 @@
 """What looks like an array but is a node: NumPy's operators reach it, all else says what to do."""
 
 import copy
+import inspect
 
 import numpy as np
 import pytest
@@ -59,3 +60,25 @@ def test_the_truth_of_a_node_is_that_there_is_one(node: ht.Variable) -> None:
 def test_what_asks_for_a_value(node: ht.Variable, use: object) -> None:
     with pytest.raises(TypeError, match=r"Variable 'w' at .*test_errors_nodes.py|not iterable"):
         use(node)
+
+
+def test_an_error_inside_a_property_is_seen() -> None:
+    class Odd(ht.graph.Feed):
+        @property
+        def width(self) -> int:
+            return self.shape.lenght
+
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'lenght'"):
+        assert Odd("odd").width
+
+
+def test_help_shows_the_arguments_of_variable() -> None:
+    assert list(inspect.signature(ht.Variable).parameters) == [
+        "name",
+        "value",
+        "initializer",
+        "trainable",
+        "dtype",
+        "ctx",
+    ]
+    assert str(ht.gradients.__globals__["item_op"].signature) == "(node, index, ctx=None, *, name=None)"

@@ -411,3 +411,26 @@ def test_two_training_groups_take_turns_over_the_same_variables():
     executor.load_dict({"a": [4.0]})
     executor.run("ab")
     assert read() == [3.75, 9.25, 0.25] and executor.compile_count == 3
+
+
+class TestRetargeting:
+    def test_a_list_that_is_refused_leaves_the_group_as_it_was(self):
+        w = ht.Variable("w", value=[1.0])
+        executor = ht.Executor({"a": [w * 2.0]})
+        other = ht.dataloader_op([ht.Dataloader(np.ones((4, 1)), 2, "elsewhere")])
+        for _ in range(2):
+            with pytest.raises(GraphError, match="has no data for 'a'"):
+                executor.run("a", eval_node_list=[other])
+        assert executor.run("a")[0].asnumpy() == 2
+
+    def test_inference_stays_what_the_executor_was_told(self):
+        x = ht.Variable("x")
+        dropped = ht.dropout_op(x, 0.5)
+        executor = ht.Executor([dropped], inference=False)
+        (value,) = executor.run(eval_node_list=[dropped * 1.0], feed_dict={x: np.ones(64)})
+        assert set(value.asnumpy()) == {0, 2}
+
+    def test_a_single_node_is_a_list_of_itself(self):
+        w = ht.Variable("w", value=[1.0])
+        (value,) = ht.Executor({"a": [w * 2.0]}).run("a", eval_node_list=w * 3.0)
+        assert value.asnumpy() == 3

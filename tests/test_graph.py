@@ -1,6 +1,7 @@
 """Op, Node, Variable, Feed and the walk over them."""
 
 import copy
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -182,6 +183,33 @@ class TestVariable:
         with pytest.raises(ValueError, match="dtype=np.int32"):
             ht.Variable("v", value=np.array([2**24 + 1]))
 
+    @pytest.mark.parametrize(
+        ("value", "dtype"),
+        [
+            ([300], np.int8),
+            ([-1], np.uint8),
+            ([-1], np.uint32),
+            ([2**32 + 1], np.int32),
+            (3_000_000_000, np.int64),
+            ([-(2**63)], np.float32),
+            ([1.5], np.int32),
+            ([np.nan], np.int32),
+            ([np.inf], np.int32),
+            ([2.0**31], np.int32),
+        ],
+    )
+    def test_numbers_that_the_dtype_cannot_hold_are_refused(self, value, dtype):
+        x = ht.Variable("x", dtype=dtype)
+        with pytest.raises(ValueError, match="the value of Variable 'v' has"):
+            ht.Variable("v", value=np.array(value), dtype=dtype)
+        with pytest.raises(ValueError, match="the value fed to Placeholder 'x' at .* has"):
+            ht.Executor([x + 0]).run(feed_dict={x: value})
+
+    def test_whole_floats_are_row_numbers(self):
+        x = ht.Variable("x", dtype=np.int32)
+        (found,) = ht.Executor([x + 0]).run(feed_dict={x: [1.0, -2.0]}, convert_to_numpy_ret_vals=True)
+        assert found.tolist() == [1, -2] and found.dtype == np.int32
+
     def test_the_value_is_a_copy(self):
         source = np.ones(3, np.float32)
         variable = ht.Variable("v", value=source)
@@ -244,3 +272,61 @@ def test_feeding_a_string_key_says_what_keys_are():
     x = ht.Variable("x")
     with pytest.raises(FeedError, match="'x' is no node"):
         ht.Executor([x * 2]).run(feed_dict={"x": [1.0]})
+
+
+class TestConstants:
+    """Constants beside nodes: exact whatever their own dtype is."""
+
+    @pytest.mark.parametrize(
+        "constant",
+        [np.array([1, 2], np.uint8), np.array([True, False]), [1, 2], (3, 4), np.uint32(3), np.int8(-128), 5],
+    )
+    def test_every_operator_takes_them_from_both_sides(self, constant):
+        x, held, numbers = ht.Variable("x", value=[5.0, 6.0]), np.array([5.0, 6.0]), np.asarray(constant, float)
+        for operate in (operator.add, operator.sub, operator.mul, operator.truediv):
+            with np.errstate(divide="ignore"):
+                expected = operate(held, numbers), operate(numbers, held)
+            found = evaluate(operate(x, constant)), evaluate(operate(constant, x))
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    def test_arrays_on_the_device(self):
+        x = ht.Variable("x", value=[5.0, 6.0])
+        for constant in (ht.array([1, 2]), jnp.ones(2, jnp.uint8)):
+            np.testing.assert_array_equal(evaluate(x - constant), [5, 6] - np.asarray(constant, float))
+
+    @pytest.mark.parametrize(
+        ("dtype", "operate", "expected", "found"),
+        [
+            (np.int32, lambda x: x + 2**40, 3 + 2.0**40, np.float32),
+            (np.int32, lambda x: x * 2**33, 3 * 2.0**33, np.float32),
+            (np.int32, lambda x: x + np.array([2**40]), 3 + 2.0**40, np.float32),
+            (np.int32, lambda x: x + 3e9, 3 + 3e9, np.float32),
+            (np.int32, lambda x: x - 2**31, 3 - 2**31, np.int32),
+            (np.int32, lambda x: x + 7, 10, np.int32),
+            (np.int32, lambda x: x + 0.5, 3.5, np.float32),
+            (np.uint8, lambda x: x - 128, -125, np.int32),
+            (np.uint8, lambda x: x + 200, 203, np.uint8),
+            (np.uint8, lambda x: x + 2**31, 3 + 2.0**31, np.float32),
+            (np.int16, lambda x: x * 70_000, 210_000, np.int32),
+        ],
+    )
+    def test_one_that_integers_cannot_hold_widens_the_result(self, dtype, operate, expected, found):
+        value = evaluate(operate(ht.Variable("x", value=[3], dtype=dtype)))
+        assert value.dtype == found
+        np.testing.assert_allclose(value, [expected], rtol=1e-6)
+
+    @pytest.mark.parametrize("other", [None, 1j, "a", np.array([None])])
+    def test_what_is_no_number_is_refused_where_it_is_written(self, other):
+        x = ht.Variable("x", value=[1.0])
+        for operate in (lambda: x + other, lambda: x - other, lambda: x * other, lambda: x / other, lambda: x**other):
+            with pytest.raises(TypeError, match="what Variable 'x' at .* is combined with must be an array of numbers"):
+                operate()
+        with pytest.raises(TypeError, match="combined with"):
+            other - x
+        with pytest.raises(OpError, match="a constant must be an array of numbers"):
+            evaluate(ht.addbyconst_op(x, other))
+
+    @pytest.mark.parametrize("index", [7, -4, (0, 9), np.array([0, 9])])
+    def test_a_place_outside_is_an_error(self, index):
+        with pytest.raises(OpError, match="item_op.*(is out of bounds for axis 0 with size 3|too many indices)"):
+            evaluate(ht.Variable("v", value=[0.0, 1.0, 2.0])[index])

@@ -1,3 +1,5 @@
+import gzip
+import pickle
 import re
 import struct
 import subprocess
@@ -111,7 +113,10 @@ def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     ("arguments", "message"),
     [
         (["--epochs", "0"], "0 is less than 1"),
-        (["--batch-size", "x"], "invalid"),
+        (["--batch-size", "x"], "argument --batch-size: 'x' is no whole number"),
+        (["--learning-rate", "x"], "argument --learning-rate: 'x' is no number"),
+        (["--output", __file__], "is no folder and cannot be made one"),
+        (["--output", f"{__file__}/results"], "is no folder and cannot be made one"),
         (["--data", "nowhere.gz"], "there are no IDX files of MNIST at nowhere.gz"),
         (["--batch-size", "1001"], "--batch-size 1001 is more than the 1000 validation images"),
         (["--learning-rate", "nan"], "nan is no positive number"),
@@ -120,6 +125,19 @@ def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_quickstart_refuses(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["quickstart", *arguments])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"\x80\x02}", "ends too early"), (pickle.dumps(print), "which is not data")]
+)
+def test_quickstart_refuses_damaged_data(
+    content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mnist.pkl.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(SystemExit) as stopped:
+        main(["quickstart", "--data", str(tmp_path)])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 

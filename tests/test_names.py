@@ -1,5 +1,6 @@
 """Every name that a Hetu script can import is there."""
 
+import importlib
 import re
 import runpy
 from pathlib import Path
@@ -41,3 +42,27 @@ def test_the_reference_of_the_ops_is_fresh():
     page = runpy.run_path(str(DOCS / "build_ops.py"))["page"]()
     assert (DOCS / "ops.md").read_text(encoding="utf-8") == page, "run python docs/build_ops.py"
     assert len(re.findall(r"^### ", page, re.MULTILINE)) == len(gpu_ops.OPS)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        ("", "relu_opp", "relu_op"),
+        ("gpu_ops", "relu_opp", "relu_op"),
+        ("layers", "Lineer", "Linear"),
+        ("ndarray", "aray", "array"),
+        ("dataloader", "Datalaoder", "Dataloader"),
+        ("random", "set_random_sed", "set_random_seed"),
+        ("gpu_links", "matrix_multipy", "matrix_multiply"),
+        ("cpu_links", "matrix_multipy", "matrix_multiply"),
+        ("stream", "create_strem_handle", "create_stream_handle"),
+        ("distributed_strategies", "DataParalel", "DataParallel"),
+        ("context", "DeviceGrup", "DeviceGroup"),
+        ("optimizer", "SGDOptimiser", "SGDOptimizer"),
+        ("metrics", "acuracy", "accuracy"),
+    ],
+)
+def test_every_module_hints_at_its_names(module, name, meant):
+    path = f"hetu_jax.{module}".rstrip(".")
+    with pytest.raises(AttributeError, match=f"{path} has no '{name}'; did you mean .*{meant}"):
+        getattr(importlib.import_module(path), name)

@@ -43,9 +43,9 @@ class TestSingle:
         assert str(self.loss(2.0)) == "[2.]" and f"{self.loss(2.0)}" == "[2.]"
         np.testing.assert_array_equal(np.concatenate([self.loss(1.0), self.loss(2.0)]), [1, 2])
 
-    def test_only_one_element_of_rank_one_is_single(self):
-        assert type(as_numpy(np.ones(2))) is np.ndarray and type(as_numpy(np.ones((1, 1)))) is np.ndarray
-        assert type(as_numpy(np.ones(1))) is Single
+    def test_only_one_element_with_axes_is_single(self):
+        assert type(as_numpy(np.ones(2))) is type(as_numpy(np.float32(1))) is np.ndarray
+        assert type(as_numpy(np.ones(1))) is type(as_numpy(np.ones((1, 1)))) is Single
 
 
 class TestNDArray:
@@ -162,3 +162,31 @@ def test_helpers():
     assert ndarray.shape_to_stride((2, 3, 4)) == (12, 4, 1)
     assert ndarray.get_nbits(np.float32) == 32 and ndarray.convert_dtype(np.int8) == np.int32
     assert ndarray.empty_like(ht.array([1, 2], ht.cpu(0))).shape == (2,)
+
+
+class TestNumbers:
+    def test_one_element_formats_and_converts(self):
+        for shape in ((1,), (1, 1)):
+            array = ht.array(np.full(shape, 2.25))
+            assert (f"{array:.3f}", int(array), round(array), round(array, 1), "%.1f" % array) == (
+                ("2.250", 2, 2, 2.2, "2.2")
+            )
+            single = array.asnumpy()
+            assert (f"{single:.3f}", float(single), "%.1f" % single, round(single, 1)) == ("2.250", 2.25, "2.2", 2.2)
+            with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+                range(single)
+        assert str(array) == f"{array}"
+
+    @pytest.mark.parametrize(
+        "calculate",
+        [lambda a: a + 1, lambda a: 0 + a, lambda a: a[0], lambda a: a > 1, lambda a: a**2, lambda a: sum([a, a])],
+    )
+    def test_arithmetic_says_what_to_write(self, calculate):
+        with pytest.raises(TypeError, match=r"write \.asnumpy\(\) behind it"):
+            calculate(ht.array([1.0]))
+
+    def test_a_node_takes_it_from_either_side(self):
+        x = ht.Variable("x", value=[1.0, 2.0])
+        left, right = ht.array([1.0, 1.0]) + x, x - ht.array([1.0, 1.0])
+        found = ht.Executor([left, right]).run(convert_to_numpy_ret_vals=True)
+        assert [value.tolist() for value in found] == [[2, 3], [0, 1]]

@@ -285,3 +285,10 @@ def test_a_lookup_by_a_constant_array():
     table = ht.Variable("table", np.ones((3, 1)))
     ht.Executor([optim.SGDOptimizer(0.5).minimize(ht.embedding_lookup_op(table, np.array([2, 2])))]).run()
     np.testing.assert_allclose(as_numpy(table.value), [[1], [1], [0]], atol=1e-6)
+
+
+def test_a_single_variable_may_stand_for_the_list():
+    v, w = ht.Variable("v", value=[1.0]), ht.Variable("w", value=[1.0])
+    train = ht.optim.SGDOptimizer(0.5).minimize(v * w, w)
+    ht.Executor([train]).run()
+    assert train.params == [w] and w.tensor_value.asnumpy() == 0.5 and v.tensor_value.asnumpy() == 1

@@ -83,7 +83,7 @@ def test_a_short_last_batch_gives_a_list_where_shapes_differ(switch):
     executor, scale = regression(drop_last=False)
     loss, _, prediction = executor.run_epoch("train", {scale: [1.0]})
     assert loss.shape == (6, 1)
-    assert [part.shape for part in prediction] == [(4, 1)] * 5 + [(2, 1)]
+    assert [part.asnumpy().shape for part in prediction] == [(4, 1)] * 5 + [(2, 1)]
 
 
 def test_streamed_batches_are_taken_one_by_one(monkeypatch):

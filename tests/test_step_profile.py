@@ -160,6 +160,17 @@ class TestTimers:
         executor.logOut(tmp_path / "none.txt", name="train")
         assert (tmp_path / "none.txt").read_text() == "All_time: 0 ms\n"
 
+    def test_several_steps_and_micro_batches_count(self, tmp_path):
+        executor, x = training(timing="cpu")
+        executor.run("train", feed_dict={x: X}, steps=3)
+        assert len(executor.timers["train"].seconds) == 3
+        for pipeline in ("gpipe", "pipedream"):
+            executor, x = training(timing="cpu", pipeline=pipeline)
+            executor.run("train", feed_dict=[{x: X}, {x: X}], batch_num=2)
+            assert len(executor.timers["train"].seconds) == 1
+            executor.logOut(tmp_path / "times.txt", name="train")
+            assert float((tmp_path / "times.txt").read_text().split()[-2]) > 0
+
     def test_what_is_refused(self, tmp_path):
         executor, _ = training()
         with pytest.raises(GraphError, match="build it with timing="):

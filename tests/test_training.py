@@ -1,5 +1,6 @@
 """Training with a progress bar, its history, and the loggers of an Executor."""
 
+import argparse
 import io
 import logging
 import struct
@@ -144,3 +145,24 @@ def test_loggers_are_checked(monkeypatch):
         TensorBoardLogger("somewhere")
     logger = HetuLogger()
     assert executor(logger=logger)[0].logger is logger
+
+
+def test_a_loop_that_is_left_ends_its_step(caplog):
+    graph, _ = executor(logger="hetu")
+    for _ in ht.progress(graph, "train", epochs=3):
+        break
+    with pytest.raises(KeyError):
+        for _ in ht.progress(graph, "train", epochs=3):
+            raise KeyError("the body's own")
+    history = ht.progress(graph, "train", epochs=1).run()
+    steps = len(history.steps["loss"])
+    assert [set(step) for step in graph.logger.history] == [{"loss", "size"}] * (3 * steps)
+
+
+def test_settings_go_to_the_logger():
+    graph, _ = executor(logger="hetu")
+    graph.set_config({"rate": 0.1})
+    graph.set_config(argparse.Namespace(batch=4))
+    assert graph.logger.config == {"rate": 0.1, "batch": 4}
+    with pytest.raises(GraphError, match="has no logger"):
+        executor()[0].set_config({})

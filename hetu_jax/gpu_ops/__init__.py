@@ -13,6 +13,7 @@ from ..communicator import (
     wrapped_mpi_nccl_init,
 )
 from ..config import HetuConfig
+from ..errors import hint_at_names as _hint_at_names
 from ..executor import Executor
 from ..gradients import gradients
 from ..graph import OPS, Variable, placeholder_op
@@ -39,3 +40,5 @@ __all__ = [
     "worker_init",
     "wrapped_mpi_nccl_init",
 ]
+
+_hint_at_names(__name__)

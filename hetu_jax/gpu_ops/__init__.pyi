@@ -879,7 +879,7 @@ def item_op(node: Any, index: Any, ctx: Any = None, *, name: str | None = None) 
     """node[index]: one output of a node that has several, or NumPy indexing of an array.
 
     node: a list of values, or an array of any shape.  index: int, slice, or a tuple of those.
-    Returns: the part; a full index of an array gives shape (1,).
+    Returns: the part; a full index of an array gives shape (1,).  Raises IndexError for a place outside the array.
     """
 
 def layer_normalization_gradient_of_bias_op(

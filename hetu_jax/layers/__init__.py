@@ -3,6 +3,7 @@
 A layer has no list of its parameters: the optimizer finds the trainable Variables below the loss.
 """
 
+from ..errors import hint_at_names as _hint_at_names
 from .activation import DropOut, Identity, Mish, Relu
 from .attention import MultiHeadAttention
 from .conv import AvgPool2d, Conv2d, MaxPool2d
@@ -60,3 +61,5 @@ __all__ = [
     "SumLayers",
     "TopKGate",
 ]
+
+_hint_at_names(__name__)

@@ -6,8 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ..data import Pair, convert_to_one_hot, find_mnist, mnist_subset
-from ..errors import DataNotFoundError
+from ..data import Pair, convert_to_one_hot, local_mnist
 
 __all__ = ["convert_to_one_hot", "load_mnist_data"]
 
@@ -17,17 +16,14 @@ def load_mnist_data(dataset: str | os.PathLike[str] | None = None) -> tuple[Pair
 
     dataset: as of `hetu_jax.data.mnist`; None is 'mnist.pkl.gz'.  Nothing is downloaded.
     Returns: three pairs, for training, validation and testing, of images (n, 784), float32, and labels (n,), int64.
-    Raises DataNotFoundError where there is nothing at a path of another name than mnist.pkl.gz.
+    Raises DataNotFoundError where there is none, for a path of another name than mnist.pkl.gz.
     """
     dataset = dataset or "mnist.pkl.gz"
-    sets = find_mnist(dataset)
-    if sets is not None:
-        return sets
-    if Path(dataset).name != "mnist.pkl.gz":
-        raise DataNotFoundError(f"there is no mnist.pkl.gz and there are no IDX files of MNIST at {dataset}")
-    print(
-        f"{dataset} is not here: using the 10,000 images of MNIST that come with hetu_jax "
-        "(hetu_jax.data.mnist() downloads all 70,000)",
-        file=sys.stderr,
-    )
-    return mnist_subset(onehot=False)
+    sets, place = local_mnist(dataset, required=Path(dataset).name != "mnist.pkl.gz")
+    if place is None:
+        print(
+            f"{dataset} is not here: using the 10,000 images of MNIST that come with hetu_jax "
+            "(hetu_jax.data.mnist() downloads all 70,000)",
+            file=sys.stderr,
+        )
+    return sets

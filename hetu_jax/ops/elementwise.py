@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..graph import Variable, op
+from ..storage import numbers
 
 
 def floats(node):
@@ -17,12 +18,24 @@ def floats(node):
 
 
 def constant(value, node):
-    """`value` in the dtype of `node`, except a fraction beside integers, which stays a float."""
+    """`value` in the dtype of `node`; where integers cannot hold it, in int32 beside narrower ones, else as a float."""
     if isinstance(value, jax.Array):
         return value
-    value, dtype = np.asarray(value), jnp.asarray(node).dtype
-    fits = jnp.issubdtype(dtype, jnp.inexact) or np.all(value == np.floor(value))
-    return jnp.asarray(value, dtype if fits else jnp.result_type(float))
+    value = numbers(value, "a constant")
+    return jnp.asarray(value, constant_dtype(value, jnp.asarray(node).dtype))
+
+
+def constant_dtype(value, dtype):
+    """The dtype of a constant, a NumPy array, beside an array of `dtype`."""
+    if not jnp.issubdtype(dtype, jnp.integer):
+        return dtype
+    kinds = [dtype, np.dtype(np.int32)] if dtype.itemsize < 4 else [dtype]
+    whole = np.all(value == np.floor(value))
+    return next((kind for kind in kinds if whole and _holds(jnp.iinfo(kind), value)), jnp.result_type(float))
+
+
+def _holds(info, value):
+    return not value.size or info.min <= value.min() <= value.max() <= info.max
 
 
 @op

@@ -127,4 +127,4 @@ def param_clip_op(param, control, min_value, max_value):
     param: Variable of any shape.  control: what must happen before, such as the optimizer's node, or None.
     min_value, max_value: numbers.  Returns: None; `param` has its new value when the step ends.
     """
-    return None, jnp.clip(param, constant(min_value, param), constant(max_value, param))
+    return None, jnp.clip(param, constant(min_value, param), constant(max_value, param)).astype(param.dtype)
