@@ -442,14 +442,23 @@ def sparse_array(
 
     form: 'csr' (repeated coordinates add up) or 'coo' (sorted by row and column, repeated ones stay).
     2021 passes `ctx` in the place of `form`; that is understood.
+    Raises ValueError for a coordinate outside the shape.
     """
     if isinstance(form, DLContext):
         form, ctx = "csr", form
     if len(indices) != 2 or len(indices[0]) != len(indices[1]) or len(shape) != 2:
         raise ValueError(f"indices must be two arrays of one length and shape a pair, not {len(indices)} and {shape}")
-    rows, cols, values = np.asarray(indices[0]), np.asarray(indices[1]), np.asarray(values, np.float32)
+    rows, cols = (np.asarray(part, np.int64) for part in indices)
+    values = np.asarray(values, np.float32)
+    outside = np.flatnonzero((rows < 0) | (rows >= shape[0]) | (cols < 0) | (cols >= shape[1]))
+    if outside.size:
+        where = rows[outside[0]], cols[outside[0]]
+        raise ValueError(
+            f"value {outside[0]} of the sparse array stands at row {where[0]}, column {where[1]}, outside its shape "
+            f"{tuple(shape)}: rows and columns count from 0"
+        )
     if form == "csr":
-        keys, inverse = np.unique(rows.astype(np.int64) * shape[1] + cols, return_inverse=True)
+        keys, inverse = np.unique(rows * shape[1] + cols, return_inverse=True)
         sums = np.zeros(len(keys), np.float64)
         np.add.at(sums, inverse.reshape(-1), values)
         rows, cols, values = keys // shape[1], keys % shape[1], sums

@@ -124,3 +124,17 @@ def test_batch_normalisation_with_a_fed_scale_learns_the_number_of_channels():
         executor.run(feed_dict=feeds, inference=False)
     np.testing.assert_allclose(executor.state_dict()["scale_running_mean"], 0.75 * images.mean((0, 2, 3)), rtol=1e-5)
     assert executor.run(feed_dict=feeds, inference=True)[0].shape == images.shape
+
+
+def test_a_device_in_the_place_of_a_parameter_that_earlier_vintages_lack_is_the_ctx():
+    x, group = variable(1, 2, 2, 3), ht.context(ht.cpu(0))
+    with group as device_group:
+        nodes = [ht.mul_byconst_op(x, 3.0, ht.cpu(0)), ht.log_op(x, device_group), ht.dropout_op(x, 0.5, ht.cpu(0))]
+    assert [node.ctx for node in nodes] == [ht.cpu(0), device_group, ht.cpu(0)]
+    np.testing.assert_allclose(run(nodes[0])[0], 3 * x.value)
+    three = ht.gpu_ops.instance_normalization2d_gradient_op(x, x, x, ht.cpu(0))
+    four = ht.gpu_ops.instance_normalization2d_gradient_op(x, x, x, 0.01)
+    assert three.ctx == ht.cpu(0)
+    np.testing.assert_array_equal(*run(three, four))
+    with pytest.raises(TypeError, match="missing a required argument"):
+        ht.leaky_relu_op(x, ctx=ht.cpu(0))
