@@ -266,7 +266,15 @@ def convert_dtype(dtype: Any, force32: bool = True) -> np.dtype:
     return dtype if not force32 and dtype.kind in "iu" and dtype.itemsize < 4 else np.dtype(wide[dtype.kind])
 
 
-get_dtype = convert_dtype
+DataType = {
+    kind: code
+    for code, kind in enumerate((np.float32, np.int32, np.uint32, np.int8, np.uint8, np.int16, np.uint16))
+}  # Hetu's numbers of the dtypes that it stores
+
+
+def get_dtype(dtype: Any) -> int:
+    """The number of a dtype in `DataType`."""
+    return DataType[np.dtype(dtype).type]
 
 
 def get_nbits(dtype: Any) -> int:
