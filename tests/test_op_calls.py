@@ -138,3 +138,20 @@ def test_a_device_in_the_place_of_a_parameter_that_earlier_vintages_lack_is_the_
     np.testing.assert_array_equal(*run(three, four))
     with pytest.raises(TypeError, match="missing a required argument"):
         ht.leaky_relu_op(x, ctx=ht.cpu(0))
+
+
+def test_an_empty_batch_leaves_the_running_statistics_alone():
+    x, scale, bias = ht.Variable("x"), ht.Variable("s", value=np.ones(3)), ht.Variable("b", value=np.zeros(3))
+    y = ht.reduce_sum_op(ht.batch_normalization_op(x, scale, bias), [0, 1])
+    executor = ht.Executor([y, ht.optim.SGDOptimizer(0.1).minimize(y)])
+    with pytest.warns(UserWarning, match=r"trains on \(0, 3\), which has no samples"):
+        executor.run(feed_dict={x: np.zeros((0, 3))})
+    state = executor.state_dict()
+    assert state["s_running_mean"].tolist() == [0, 0, 0] and state["s_running_var"].tolist() == [1, 1, 1]
+    assert state["s"].tolist() == [1, 1, 1]
+
+
+def test_the_shape_of_a_sample_may_be_an_array():
+    assert run(ht.uniform_sample_op(np.array([2, 3]), 0, 1))[0].shape == (2, 3)
+    with pytest.raises(OpError, match="shape of integers"):
+        run(ht.uniform_sample_op(np.array([2.5, 3]), 0, 1))
