@@ -41,3 +41,10 @@ def test_the_reference_of_the_ops_is_fresh():
     page = runpy.run_path(str(DOCS / "build_ops.py"))["page"]()
     assert (DOCS / "ops.md").read_text(encoding="utf-8") == page, "run python docs/build_ops.py"
     assert len(re.findall(r"^### ", page, re.MULTILINE)) == len(gpu_ops.OPS)
+
+
+def test_ops_that_differ_are_found_by_name_and_by_pattern():
+    differing = runpy.run_path(str(DOCS / "build_ops.py"))["differing"]()
+    patterns = {"reduce_sum_op", "reverse_layout_transform_gradient_data_op", "relu_gradient_op"}
+    assert {"dispatch", "allreduceCommunicate_op", "mod_hash_op", "transpose_op"} | patterns <= differing
+    assert not {"relu_op", "exp_op"} & differing

@@ -46,8 +46,9 @@ def softmaxcrossentropy_op(node_A, node_B, use_cudnn=True):
 
     node_A: logits (..., C), float.  node_B: labels of the same shape, one-hot or probabilities.
     use_cudnn: accepted without effect; it chose between two kernels of Hetu.
-    Returns: (...), (1,) for one row, the logits' dtype.  The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels
-    where the labels of a row sum to one, as they need not; none goes to the labels.
+    Returns: (...), (1,) for one row, the logits' dtype.
+    The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels where the labels of a row sum to
+    one, as they need not; none goes to the labels.
     """
     _same_shape(node_A, node_B)
     return -jnp.atleast_2d(stop_gradient(node_B).astype(node_A.dtype) * jax.nn.log_softmax(node_A)).sum(-1)

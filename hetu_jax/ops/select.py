@@ -13,7 +13,8 @@ def clamp_op(node_A, min_mat=None, max_mat=None, min=None, max=None):
 
     node_A: any shape.  min_mat, max_mat: bounds as arrays that broadcast.  min, max: bounds as numbers.
     Any of them may be None.  Where lower > upper the value is upper.
-    Returns: as addbyconst_op.  Raises ValueError when arrays and numbers are mixed.
+    Returns: the shape and dtype of x; float where x is integer and a bound is not whole.
+    Raises ValueError when arrays and numbers are mixed.
     """
     if (min_mat is not None or max_mat is not None) and (min is not None or max is not None):
         raise ValueError(f"clamp_op takes bounds as arrays or as numbers, not both; it got min={min}, max={max}")
