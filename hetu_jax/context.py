@@ -12,6 +12,7 @@ from .cluster import DistConfig, NodeStatus  # noqa: F401, Hetu has them here
 from .graph import user_site
 from .ndarray import DLContext, cpu, gpu, rcpu, rgpu
 
+
 class DeviceGroup:
     """The devices that a part of the graph is meant for.
 
@@ -29,8 +30,8 @@ class DeviceGroup:
         self.workers = [c for c in self._contexts if check_worker(c)]
         if len({len(w) if isinstance(w, tuple) else 1 for w in self.workers}) > 1:
             raise ValueError(
-                f"the workers of {self!r} have different numbers of devices: make them all single devices, or tuples of "
-                f"one length (at {user_site()})"
+                f"the workers of {self!r} have different numbers of devices: make them all single devices, "
+                f"or tuples of one length (at {user_site()})"
             )
 
     is_mp = property(lambda self: self.mp_dev_num not in (None, 1), doc="Whether a worker has several devices.")

@@ -167,6 +167,10 @@ class Node(Valueless):
 
     trains = False  # whether evaluating it makes a group a training group
 
+    # What Hetu's executors keep on nodes, as it is before they do: nothing here needs it.
+    inplace = lazy_execution = use_indexed_slices = False
+    event = embedding_offsets = parts = cur_part = None
+
     def __init__(
         self,
         op: Op | None,

@@ -267,8 +267,7 @@ def convert_dtype(dtype: Any, force32: bool = True) -> np.dtype:
 
 
 DataType = {
-    kind: code
-    for code, kind in enumerate((np.float32, np.int32, np.uint32, np.int8, np.uint8, np.int16, np.uint16))
+    kind: code for code, kind in enumerate((np.float32, np.int32, np.uint32, np.int8, np.uint8, np.int16, np.uint16))
 }  # Hetu's numbers of the dtypes that it stores
 
 

@@ -271,9 +271,7 @@ REDUCTIONS = [
         [[X, Slices(np.array([0, 2, 5]), Y, (6, 4))], None, Out(1)],
         lambda *_: np.sqrt((X * X).sum() + (Y * Y).sum()),
     ),
-    Row(
-        "all_add_", [[Out(X)], [Slices(np.array([0, 2, 5]), Y, (6, 4))], np.array([2.0]), 3], lambda *_: X + 6 * Y
-    ),
+    Row("all_add_", [[Out(X)], [Slices(np.array([0, 2, 5]), Y, (6, 4))], np.array([2.0]), 3], lambda *_: X + 6 * Y),
     Row("all_add_", [[Out(X), Out(ROW_G)], [Y, ROW_G], np.array([2.0]), -1], lambda t, o, a, c: (X - 2 * Y, -ROW_G)),
     Row("div_n_mul_", [Out(X), np.array([2.0]), 3.0], lambda x, alpha, c: x / 2 * 3),
     Row("max", [X, Out(4), 0], lambda x, out, dim: x.max(0)),

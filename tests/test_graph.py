@@ -244,3 +244,9 @@ def test_feeding_a_string_key_says_what_keys_are():
     x = ht.Variable("x")
     with pytest.raises(FeedError, match="'x' is no node"):
         ht.Executor([x * 2]).run(feed_dict={"x": [1.0]})
+
+
+def test_what_hetus_executors_keep_on_nodes_is_there():
+    for node in (ht.Variable("p"), ht.Variable("v", value=[1.0]), ht.relu_op(ht.Variable("p"))):
+        assert node.inplace is node.lazy_execution is node.use_indexed_slices is False
+        assert node.event is node.embedding_offsets is node.parts is node.cur_part is None

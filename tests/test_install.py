@@ -113,9 +113,8 @@ def test_modules_are_the_same_objects(installed: None) -> None:
 
 
 def test_a_class_with_the_name_of_a_module_stays(installed: None) -> None:
-    from hetu.layers.SAMGate import SAMGate
-
     import hetu.layers.KTop1Gate
+    from hetu.layers.SAMGate import SAMGate
 
     assert hetu.layers.SAMGate is SAMGate and isinstance(hetu.layers.KTop1Gate, type)
 
