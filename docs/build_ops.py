@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 import re
 from pathlib import Path
@@ -41,7 +42,7 @@ def onnx_form(name: str) -> str:
     return ", ".join(f"`{operator}`" for operator in found) or "a composition of several operators"
 
 
-def entry(name: str, differing: set[str]) -> str:
+def entry(name: str, marked: set[str]) -> str:
     op = OPS[name]
     lines = inspect.getdoc(op.fn).splitlines()
     text = "\n".join(line.strip() for line in lines[1:]).strip()
@@ -50,12 +51,19 @@ def entry(name: str, differing: set[str]) -> str:
         *(" ".join(part.split()) for part in re.split(r"\n\n|\n(?=\w[\w, ]*: |Returns: |Raises )", text)),
     ]
     body = "\n".join(f"- {part}" for part in paragraphs[1:] if part)
-    star = " *" if name in differing else ""
+    star = " *" if name in marked else ""
     return f"### `{signature(op)}`{star}\n\n{paragraphs[0]}\n\n{body}\n- ONNX: {onnx_form(name)}.\n"
 
 
+def differing() -> set[str]:
+    """The ops that differences.md names as code, by name or by a pattern such as `reduce_*`."""
+    code = re.findall(r"`([^`\n]+)`", (HERE / "differences.md").read_text(encoding="utf-8"))
+    patterns = {word for span in code for word in re.findall(r"[\w*]*\w[\w*]*", span)}
+    return {name for name in OPS if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
+
+
 def page() -> str:
-    differing = set(re.findall(r"\w+_op\b", (HERE / "differences.md").read_text(encoding="utf-8")))
+    marked = differing()
     families: dict[str, list[str]] = {}
     for name, op in sorted(OPS.items()):
         families.setdefault(op.__module__, []).append(name)
@@ -63,7 +71,7 @@ def page() -> str:
     for module in sorted(families):
         title = inspect.getdoc(inspect.getmodule(OPS[families[module][0]].fn)).splitlines()[0]
         parts.append(f"## {title.rstrip('.')}\n")
-        parts += [entry(name, differing) for name in families[module]]
+        parts += [entry(name, marked) for name in families[module]]
     return "\n".join(parts)
 
 

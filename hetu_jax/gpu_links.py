@@ -70,12 +70,13 @@ mask_func(input, mask, output): output = mask_op(input, mask)
 masked_fill(input, mask, output, val): output = masked_fill_op(input, mask, val)
 param_clip_func(arr, min_value, max_value): arr = param_clip_op(arr, None, min_value, max_value)[1]
 num_less_than(in_arr, mid_arr, out_arr, threshold, axes=None):
-    mid_arr, out_arr = fewer(in_arr, threshold), number_below(in_arr, threshold, axes)
+    mid_arr, out_arr = counted_below(in_arr, threshold, mid_arr, axes)
 num_less_than_tensor_threshold(in_arr, mid_arr, out_arr, threshold):
-    mid_arr, out_arr = fewer(in_arr, threshold), number_below(in_arr, threshold)
+    mid_arr, out_arr = counted_below(in_arr, threshold, mid_arr)
 set_less_than(arr, threshold): arr = arr * (1 - fewer(arr, threshold))
-set_mask_less_than(arr, mask, threshold): mask = mask * (1 - fewer(arr, threshold))
-get_larger_than(in_arr, threshold, mask): mask = abs_op(in_arr) > threshold
+set_mask_less_than(arr, mask, threshold):
+    arr, mask = arr * (1 - fewer(arr, threshold)), 1 - fewer(arr, threshold)
+get_larger_than(in_arr, threshold, mask): mask = abs_op(in_arr) >= threshold
 multiply_grouping_alpha(arr, grouping, alpha): arr = scaled_by_group(arr, grouping, alpha)
 arange(start, end, step, out_mat): out_mat = arange_op(start, end, step)
 """
@@ -87,7 +88,7 @@ reduce_min(in_arr, out_arr, axes): out_arr = reduce_min_op(in_arr, axes)
 reduce_mul(in_arr, out_arr, axes): out_arr = reduce_mul_op(in_arr, axes)
 reduce_norm1(in_arr, out_arr, axes): out_arr = reduce_norm1_op(in_arr, axes)
 reduce_norm2(in_arr, out_arr, axes): out_arr = reduce_norm2_op(in_arr, axes)
-reduce_norm2_raw(in_arr, out_arr, offset): out_arr = square_sum(in_arr, out_arr, offset)
+reduce_norm2_raw(in_arr, out_arr, offset): out_arr = norm_at(in_arr, out_arr, offset)
 reduce_sum_axis_zero(in_arr, out_arr, workspace_arr): out_arr = reducesumaxiszero_op(in_arr)
 norm(in_arr, out_arr, axis, p): out_arr = norm_op(in_arr, axis, p)
 norm_gradient(input, input_y, grad_y, output, axis, p): output = norm_gradient_op(input, input_y, grad_y, axis, p)

@@ -17,7 +17,7 @@ import numpy as np
 
 from . import parallel
 from .errors import GraphError, suggest
-from .ndarray import ND_Sparse_Array, NDArray, as_value
+from .ndarray import DLContext, ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
 from .storage import negative, operand, storage_dtype, stored
 from .valueless import Valueless
@@ -107,6 +107,7 @@ class Op:
             arguments = self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(f"{self.__name__}{self.signature}: {error}") from None
+        self._find_ctx(arguments)
         if self.on_record is not None:
             self.on_record(arguments)
         ctx, name = arguments.pop("ctx", None), arguments.pop("name", None)
@@ -114,6 +115,16 @@ class Op:
             arguments.update(self.state(arguments))
         written = tuple(_variable(self, target, arguments[target]) for target in self.writes if target in arguments)
         return self.node(self, arguments, name=name, ctx=ctx, writes=written)
+
+    def _find_ctx(self, arguments: dict[str, Any]) -> None:
+        """Moves a device in the place of an optional parameter, which earlier vintages lack, to `ctx`."""
+        from .context import DeviceGroup
+
+        for name, value in arguments.items():
+            optional = self.signature.parameters[name].default is not inspect.Parameter.empty
+            if isinstance(value, DLContext | DeviceGroup) and optional and arguments.get("ctx") is None:
+                arguments["ctx"] = arguments.pop(name)
+                return
 
     def __repr__(self) -> str:
         return f"<op {self.__name__}{self.signature}>"
@@ -165,6 +176,10 @@ class Node(Valueless):
     """
 
     trains = False  # whether evaluating it makes a group a training group
+
+    # What Hetu's executors keep on nodes, as it is before they do: nothing here needs it.
+    inplace = lazy_execution = use_indexed_slices = False
+    event = embedding_offsets = parts = cur_part = None
 
     def __init__(
         self,

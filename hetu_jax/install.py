@@ -28,7 +28,28 @@ MODULES = {
     "hetu.lr": f"{PACKAGE}.lr_scheduler",
     "hetu.init": f"{PACKAGE}.initializers",
     "hetu.dist": f"{PACKAGE}.distributed_strategies",
-    "hetu.layers.gelu": f"{PACKAGE}.layers.activation",
+    **{
+        f"hetu.layers.{theirs}": f"{PACKAGE}.layers.{ours}"
+        for ours, names in {
+            "activation": "dropout gelu identity mish relu",
+            "conv": "pooling",
+            "gates": "BalanceGate HashGate KTop1Gate SAMGate TopGate",
+            "moe": "hash_layer ktop1_layer moe_layer sam_layer",
+            "norm": "normalization",
+            "structure": "batch_split_layer concatenate reshape sequence slice sum",
+        }.items()
+        for theirs in names.split()
+    },
+    **{
+        f"hetu.distributed_strategies.{name}": f"{PACKAGE}.distributed_strategies"
+        for name in "base flexflow gpipe optcnn pipedream pipeopt simple".split()
+    },
+}
+
+# Modules of Hetu's that nothing here takes the place of.
+GONE = {
+    f"hetu.onnx.{name}": "ONNX goes out by hetu.onnx.hetu2onnx.export and comes in by hetu.onnx.onnx2hetu.load_onnx"
+    for name in "X2hetu constants graph handler onnx_opset util".split()
 }
 
 # Modules that Hetu's scripts import from beside themselves or beside Hetu, used where no such module can be imported.
@@ -79,7 +100,12 @@ class _Alias(MetaPathFinder, Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of a name of Hetu's, or None where this package has no such module."""
+        """The spec of a name of Hetu's, or None where this package has no such module.
+
+        Raises ModuleNotFoundError that says what to use for one that is gone.
+        """
+        if name in GONE:
+            raise ModuleNotFoundError(f"hetu_jax has no module {name!r}: {GONE[name]}", name=name)
         real = self.real_name(name)
         if real is None or importlib.util.find_spec(real) is None:
             return None
@@ -169,6 +195,10 @@ def _name_loaded_modules() -> None:
     for alias, name in MODULES.items():
         if name in sys.modules:
             sys.modules[alias] = sys.modules[name]
+            parent, _, child = alias.rpartition(".")
+            if parent and child not in vars(sys.modules[parent]):  # `import hetu.layers.mish as mish` reads it there
+                setattr(sys.modules[parent], child, sys.modules[name])
+                _undo.callback(delattr, sys.modules[parent], child)
 
 
 def _forget_modules() -> None:

@@ -96,10 +96,18 @@ def _wrapped(result: Any) -> Any:
 
 def _elementwise(node: Node, values: Sequence[Any]) -> bool:
     op = node.op
-    if op is None or op.__name__ in NOT_ELEMENTWISE or node.writes:
+    if op is None or op.__name__ in NOT_ELEMENTWISE or node.writes or _lists_constants(node):
         return False
     known = op.__name__ in ELEMENTWISE or op.__module__.endswith("ops.elementwise")
     return known and all(_rank(value) in (0, 1, 2, 3, 4) for value in (*values, *_arrays(node).values()))
+
+
+def _lists_constants(node: Node) -> bool:
+    """Whether an argument is a list of other things than nodes, which broadcasts along the axes of NCHW."""
+    from .graph import Node
+
+    lists = [value for value in node.arguments.values() if isinstance(value, list | tuple)]
+    return not all(isinstance(leaf, Node) for leaf in jax.tree.leaves(lists))
 
 
 def _arrays(node: Node) -> dict[str, Any]:

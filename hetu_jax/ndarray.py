@@ -294,7 +294,14 @@ def convert_dtype(dtype: Any, force32: bool = True) -> np.dtype:
     return dtype if not force32 and dtype.kind in "iu" and dtype.itemsize < 4 else np.dtype(wide[dtype.kind])
 
 
-get_dtype = convert_dtype
+DataType = {
+    kind: code for code, kind in enumerate((np.float32, np.int32, np.uint32, np.int8, np.uint8, np.int16, np.uint16))
+}  # Hetu's numbers of the dtypes that it stores
+
+
+def get_dtype(dtype: Any) -> int:
+    """The number of a dtype in `DataType`."""
+    return DataType[np.dtype(dtype).type]
 
 
 def get_nbits(dtype: Any) -> int:
@@ -470,14 +477,23 @@ def sparse_array(
 
     form: 'csr' (repeated coordinates add up) or 'coo' (sorted by row and column, repeated ones stay).
     2021 passes `ctx` in the place of `form`; that is understood.
+    Raises ValueError for a coordinate outside the shape.
     """
     if isinstance(form, DLContext):
         form, ctx = "csr", form
     if len(indices) != 2 or len(indices[0]) != len(indices[1]) or len(shape) != 2:
         raise ValueError(f"indices must be two arrays of one length and shape a pair, not {len(indices)} and {shape}")
-    rows, cols, values = np.asarray(indices[0]), np.asarray(indices[1]), np.asarray(values, np.float32)
+    rows, cols = (np.asarray(part, np.int64) for part in indices)
+    values = np.asarray(values, np.float32)
+    outside = np.flatnonzero((rows < 0) | (rows >= shape[0]) | (cols < 0) | (cols >= shape[1]))
+    if outside.size:
+        where = rows[outside[0]], cols[outside[0]]
+        raise ValueError(
+            f"value {outside[0]} of the sparse array stands at row {where[0]}, column {where[1]}, outside its shape "
+            f"{tuple(shape)}: rows and columns count from 0"
+        )
     if form == "csr":
-        keys, inverse = np.unique(rows.astype(np.int64) * shape[1] + cols, return_inverse=True)
+        keys, inverse = np.unique(rows * shape[1] + cols, return_inverse=True)
         sums = np.zeros(len(keys), np.float64)
         np.add.at(sums, inverse.reshape(-1), values)
         rows, cols, values = keys // shape[1], keys % shape[1], sums

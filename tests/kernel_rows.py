@@ -232,8 +232,17 @@ MATHEMATICS = [
         lambda x, m, o, t: ((np.abs(x) < t) * 1.0, (np.abs(x) < t).sum()),
     ),
     Row("set_less_than", [Out(X), 0.5], lambda x, t: np.where(np.abs(x) < t, 0, x)),
-    Row("set_mask_less_than", [X, Out(BOOL), 0.5], lambda x, mask, t: np.where(np.abs(x) < t, 0, mask)),
-    Row("get_larger_than", [X, 0.5, Out(3, 4)], lambda x, t, mask: np.abs(x) > t),
+    Row(
+        "num_less_than",
+        [X, Out(6), Out(1), 0.5],
+        lambda x, m, o, t: ((np.abs(x) < t).reshape(6, 2).sum(1), (np.abs(x) < t).sum()),
+    ),
+    Row(
+        "set_mask_less_than",
+        [Out(X), Out(3, 4, dtype=np.int32), 0.5],
+        lambda x, mask, t: (np.where(np.abs(x) < t, 0, x), np.abs(x) >= t),
+    ),
+    Row("get_larger_than", [X, X[0], Out(3, 4)], lambda x, t, mask: np.abs(x) >= t),
     Row("multiply_grouping_alpha", [Out(TABLE), integers(3, 6), normal(3, 5, seed=5)], lambda t, g, a: t * a[g]),
     Row("arange", [1.0, 4.0, 0.5, Out(6)], lambda start, end, step, out: np.arange(start, end, step)),
 ]
@@ -246,7 +255,7 @@ REDUCTIONS = [
     Row("reduce_mul", [X, Out(3), [1]], lambda x, out, axes: x.prod(1)),
     Row("reduce_norm1", [X, Out(3), [1]], lambda x, out, axes: np.abs(x).sum(1)),
     Row("reduce_norm2", [X, Out(3), [1]], lambda x, out, axes: np.sqrt((x * x).sum(1))),
-    Row("reduce_norm2_raw", [X, Out(3), 1], lambda x, out, at: np.array([0, (x * x).sum(), 0])),
+    Row("reduce_norm2_raw", [X, Out(3), 1], lambda x, out, at: np.array([0, np.sqrt((x * x).sum()), 0])),
     Row("reduce_sum_axis_zero", [X, Out(4), None], lambda x, out, work: x.sum(0)),
     Row("norm", [X, Out(3, 1), 1, 2], lambda x, out, axis, p: np.sqrt((x * x).sum(1, keepdims=True))),
     Row(
@@ -257,6 +266,12 @@ REDUCTIONS = [
     Row(
         "all_fro_norm", [[X, ROW_G], None, Out(1)], lambda arrays, work, out: np.sqrt((X * X).sum() + (ROW_G**2).sum())
     ),
+    Row(
+        "all_fro_norm",
+        [[X, Slices(np.array([0, 2, 5]), Y, (6, 4))], None, Out(1)],
+        lambda *_: np.sqrt((X * X).sum() + (Y * Y).sum()),
+    ),
+    Row("all_add_", [[Out(X)], [Slices(np.array([0, 2, 5]), Y, (6, 4))], np.array([2.0]), 3], lambda *_: X + 6 * Y),
     Row("all_add_", [[Out(X), Out(ROW_G)], [Y, ROW_G], np.array([2.0]), -1], lambda t, o, a, c: (X - 2 * Y, -ROW_G)),
     Row("div_n_mul_", [Out(X), np.array([2.0]), 3.0], lambda x, alpha, c: x / 2 * 3),
     Row("max", [X, Out(4), 0], lambda x, out, dim: x.max(0)),

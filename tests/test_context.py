@@ -3,7 +3,7 @@
 import pytest
 
 import hetu_jax as ht
-from hetu_jax.context import DeviceGroup
+from hetu_jax.context import DeviceGroup, check_worker
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,28 @@ def test_cpus_are_servers_and_the_others_workers():
     assert list(group.get_sorted())[-1] == ht.gpu(1)
     with pytest.raises(ValueError, match="3 devices, not one"):
         group.get_only()
+
+
+def test_workers_of_several_devices():
+    a, b, c, d = map(ht.gpu, range(4))
+    group = DeviceGroup([(a, b), (c, d)])
+    assert check_worker((a, b)) and check_worker(a) and not check_worker(ht.cpu(0))
+    assert group.is_mp and group.mp_dev_num == 2 and group.cur_worker() is None
+    group.check_mp_num(2)
+    group.set_index(d)
+    assert (group.dp_index, group.mp_index, group.local_dp, group.local_mp) == (1, 1, True, True)
+    assert group.cur_worker() == (c, d)
+    group.relocalize()
+    assert DeviceGroup("node1:gpu:2").full_repr() == "['node1:gpu:2']"
+    flat = DeviceGroup([a, b])
+    flat.set_index(b)
+    assert not flat.is_mp and (flat.dp_index, flat.mp_index, flat.mp_dev_num) == (1, -1, 1)
+    flat.set_index(d)
+    assert not flat.local_dp and DeviceGroup("cpu:0").mp_dev_num is None
+    with pytest.raises(ValueError, match="has 1 devices, not 2"):
+        flat.check_mp_num(2)
+    with pytest.raises(ValueError, match="different numbers of devices"):
+        DeviceGroup([(a, b), c])
 
 
 def test_a_word_that_names_no_device():

@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -88,6 +89,47 @@ def test_the_depth_of_a_network_is_in_its_name(model, count):
     scores = build((3, 32, 32), 8)(ht.Variable("x"))
     names = [v.name for v in ht.optim.SGDOptimizer.get_var_list(scores)]
     assert sum("_bn" not in name and "shortcut" not in name for name in names if name.endswith("_weight")) == count
+
+
+@pytest.mark.parametrize("model", ["vgg19", "resnet34"])
+def test_the_deepest_networks_take_a_step(model):
+    import hetu_jax as ht
+
+    build = runpy.run_path(str(EXAMPLES / "cnn" / "main.py"))["MODELS"][model]
+    x, labels = ht.Variable("x"), ht.Variable("labels")
+    loss = ht.reduce_mean_op(ht.softmaxcrossentropy_op(build((3, 32, 32), 8)(x), labels), [0])
+    executor = ht.Executor({"train": [loss, ht.optim.SGDOptimizer(0.01).minimize(loss)]}, seed=0)
+    feeds = {x: np.random.default_rng(0).normal(size=(2, 3, 32, 32)), labels: np.eye(10)[:2]}
+    first, second = (executor.run("train", feed_dict=feeds)[0].asnumpy().item() for _ in range(2))
+    assert np.isfinite([first, second]).all() and first != second
+
+
+@pytest.mark.parametrize("text", ["One text.\nIt has two sentences.\n", "One text.\nTwo.\n\nAnother.\n", ""])
+def test_bert_says_what_a_text_must_have(run, tmp_path, text):
+    (tmp_path / "my.txt").write_text(text)
+    with pytest.raises(SystemExit, match="at least two texts .* my.txt has"):
+        run(EXAMPLES / "bert" / "main.py", "--text my.txt")
+
+
+def test_a_sample_larger_than_the_graph_is_refused(run):
+    with pytest.raises(SystemExit, match="--sample 500 is not a part of the graph's 300 nodes"):
+        run(EXAMPLES / "gnn" / "main.py", "--sample 500")
+
+
+def test_lines_of_adult_with_other_columns_are_left_out(run, tmp_path):
+    script = EXAMPLES / "ctr" / "main.py"
+    lines = list(runpy.run_path(str(script))["Adult"].make(np.random.default_rng(0), 300))
+    (tmp_path / "adult.test").write_text("\n".join(["|1x3 Cross validator", *(f"{line}." for line in lines), "."]))
+    printed = run(script, "--dataset adult --data adult.test --epochs 1")
+    assert "wdl on 300 lines of adult" in printed and " 0.0% of them" not in printed
+    with pytest.raises(SystemExit, match="300 lines of 15 columns are too few: it takes 1000"):
+        run(script, "--dataset adult --data adult.test --batch-size 500")
+
+
+def test_the_hash_gate_minds_the_capacity(run):
+    script = EXAMPLES / "moe" / "main.py"
+    last = [run(script, f"--gate hash --capacity-factor {factor}").splitlines()[-1] for factor in (0.25, 4)]
+    assert last[0] != last[1]
 
 
 def test_vgg_says_which_images_it_can_take(run):

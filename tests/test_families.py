@@ -9,6 +9,53 @@ import hetu_jax as ht
 from hetu_jax.gpu_ops import executor, families
 from hetu_jax.graph import OPS
 
+# Hetu's own modules of ops, of all vintages.
+MODULES = """
+Abs AddConst AddElewise Addmm AllGatherCommunicate AllReduceCommunicate AllToAll Arange Argmax ArgmaxPartial
+Argsort AssignWithIndexedSlices AvgPool Baddbmm BalanceAssignment BatchMatrixMult BatchNorm BinaryCrossEntropy
+BinaryCrossEntropyWithLogits Bool Broadcast BroadcastCommunicate BroadcastShape Clamp CompressedEmbedding Concat
+Concatenate ConstPow Conv2d Conv2dAddBias Conv2dBroadcast Conv2dReduceSum CrossEntropy CrossEntropySparse
+CuSparse Cumsum DataTransfer Dispatch DistGCN_15d Division Dropout Dropout2d EmbeddingLookUp Exp Floor Full
+Gather Gelu GroupTopKIdx HAllToAll Indexing InstanceNorm2d Interpolate LayerNorm LayoutTransform LeakyRelu Linear
+LogElewise LogSoftmax Mask MaskedFill MatrixDot MatrixMult Max MaxPool Min MinDist MinusByConst MinusElewise
+MultiplyConst MultiplyElewise NllLoss Node Norm OneHot OnesLike Opposite OptEmbedBinaryStep Pad ParamClip
+ParameterServerCommunicate PipelineReceive PipelineSend Pow Power Prune Quantize QuantizeALPTEmb
+QuantizeEmbedding Rand ReduceCommunicate ReduceMean ReduceMin ReduceMul ReduceNorm1 ReduceNorm2
+ReduceScatterCommunicate ReduceSum ReduceSumAxisZero Relu Repeat Reshape ReshapeTo ReverseLayoutTransform
+ReverseLayoutTransformNoGate Roll SamGroupSum SamMax Sample Scatter Scatter1D Sigmoid Sign Sin Slice SliceAssign
+SliceByMatrix Softmax SoftmaxCrossEntropy SoftmaxCrossEntropySparse SparseEmbeddingLookUp SparseSet Split Sqrt
+StopGradient Sum SumSparseGradient Tanh Tile TopKIdx TopKVal Transpose TrilLookup Unique Variable Where ZerosLike
+""".split()
+
+
+def test_hetus_own_modules_are_there():
+    assert set(MODULES) <= {*families.FAMILIES, *families.OTHERS}
+    for name, attribute in [
+        ("Abs", "Abs_GradientOp"),
+        ("Cumsum", "CumsumOp"),
+        ("Dropout", "Dropout_Gradient_recomputeOp"),
+        ("MinusElewise", "MinusByMatrixOp"),
+        ("Repeat", "Repeat_GradientOp"),
+        ("Sample", "RandomIntSampleOp"),
+        ("Unique", "DedupGradOp"),
+        ("Unique", "DedupLookupOp"),
+    ]:
+        assert hasattr(importlib.import_module(f"hetu_jax.gpu_ops.{name}"), attribute)
+
+
+def test_classes_for_one_form_of_an_op():
+    from hetu_jax.gpu_ops.Bool import BoolMatrixOp, BoolOp, BoolValOp
+    from hetu_jax.gpu_ops.Sum import SparseSumOp, SumOp
+
+    x, ids = ht.Variable("x", value=[[1.0, 3.0]]), ht.Variable("i", value=[1], dtype=np.int32, trainable=False)
+    value, matrix, rows = BoolValOp(x, 0.0, 2), BoolMatrixOp(x, x, 3), SparseSumOp([(ids, x), (ids, x)])
+    assert isinstance(value, BoolValOp) and isinstance(value, BoolOp) and not isinstance(value, BoolMatrixOp)
+    assert isinstance(matrix, BoolMatrixOp) and not isinstance(matrix, BoolValOp)
+    assert isinstance(rows, SparseSumOp) and not isinstance(ht.sum_op([x]), SparseSumOp)
+    assert isinstance(ht.sum_op([x]), SumOp)
+    more, equal = ht.Executor([value, matrix]).run(convert_to_numpy_ret_vals=True)
+    assert more.tolist() == [[1, 1]] and equal.tolist() == [[1, 1]]
+
 
 @pytest.mark.parametrize("name", [*families.FAMILIES, *families.OTHERS])
 def test_modules(name):

@@ -330,3 +330,9 @@ class TestConstants:
     def test_a_place_outside_is_an_error(self, index):
         with pytest.raises(OpError, match="item_op.*(is out of bounds for axis 0 with size 3|too many indices)"):
             evaluate(ht.Variable("v", value=[0.0, 1.0, 2.0])[index])
+
+
+def test_what_hetus_executors_keep_on_nodes_is_there():
+    for node in (ht.Variable("p"), ht.Variable("v", value=[1.0]), ht.relu_op(ht.Variable("p"))):
+        assert node.inplace is node.lazy_execution is node.use_indexed_slices is False
+        assert node.event is node.embedding_offsets is node.parts is node.cur_part is None

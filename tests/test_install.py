@@ -35,6 +35,20 @@ from hetu import gpu_links as gpu_op
 from hetu import cpu_links as cpu_op
 import hetu.layers as htl
 from hetu.layers.gelu import Gelu
+from hetu.layers.normalization import BatchNorm, LayerNorm
+from hetu.layers.sequence import Sequence
+from hetu.layers.slice import Slice
+from hetu.layers.sum import SumLayers
+from hetu.layers.batch_split_layer import BatchSplitOnlyLayer
+from hetu.layers.moe_layer import Expert, MoELayer
+from hetu.layers.ktop1_layer import KTop1Layer
+from hetu.layers.TopGate import TopKGate
+from hetu.layers.BalanceGate import BalanceAssignmentGate
+import hetu.layers.pooling as pooling; pooling.MaxPool2d
+import hetu.layers.dropout; hetu.layers.dropout.DropOut
+from hetu.distributed_strategies.base import Strategy
+from hetu.distributed_strategies.flexflow import FlexFlowSearching
+import hetu.distributed_strategies.simple as simple; simple.DataParallel
 from hetu.stream import create_stream_handle
 from hetu.stream import *
 from hetu.ndarray import numpyasdlarrayhandle
@@ -96,6 +110,19 @@ def test_modules_are_the_same_objects(installed: None) -> None:
     assert hetu.graph.Node is import_module("hetu_jax.graph").Node
     assert hetu.onnx.hetu2onnx is import_module("hetu_jax.onnx.hetu2onnx")
     assert hetu.optim is import_module("hetu_jax.optimizer")
+
+
+def test_a_class_with_the_name_of_a_module_stays(installed: None) -> None:
+    import hetu.layers.KTop1Gate
+    from hetu.layers.SAMGate import SAMGate
+
+    assert hetu.layers.SAMGate is SAMGate and isinstance(hetu.layers.KTop1Gate, type)
+
+
+@pytest.mark.parametrize("name", install.GONE)
+def test_modules_that_are_gone_name_what_to_use(installed: None, name: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=f"no module '{name}': .*hetu2onnx.export .*onnx2hetu.load_onnx"):
+        import_module(name)
 
 
 def test_modules_keep_their_own_specs(installed: None) -> None:

@@ -619,3 +619,26 @@ def test_a_residual_network_trains():
     x, y_ = ht.Variable("x"), ht.Variable("y_", dtype=np.int32)
     history = losses(htl.SoftmaxCrossEntropyLoss()(model(x), y_), 20, 0.2, {x: images, y_: labels})
     assert history[-1] < 0.3 * history[0]
+
+
+def test_layers_that_build_take_keywords():
+    q, k, v = (constant(normal(8, 6, seed=seed)) for seed in range(3))
+    mask = constant(np.zeros((2, 1, 1, 4)))
+    layer = htl.MultiHeadAttention(6, 2, 4)
+    by_name = layer(value=v, query=q, key=k, attention_mask=mask)
+    assert layer.inputs == [v, q, k, mask]
+    same, wanted = evaluate(by_name, layer(q, k, v, mask))
+    np.testing.assert_array_equal(same, wanted)
+    np.testing.assert_array_equal(*evaluate(htl.BatchSplitOnlyLayer(htl.Relu())(x=q), ht.relu_op(q)))
+
+
+@pytest.mark.parametrize("loss", [htl.MSELoss(), htl.MAELoss()])
+def test_losses_of_differences_refuse_other_shapes(loss):
+    x = ht.Variable("x")
+    with pytest.raises(GraphError, match=r"inputs \(3,\) with targets \(3, 1\).*array_reshape_op"):
+        ht.Executor([loss(x, constant(np.zeros((3, 1))))]).run(feed_dict={x: np.zeros(3)})
+
+
+def test_the_default_eps_of_a_layer_norm_is_that_of_its_vintage():
+    assert htl.LayerNorm(4, "ln").eps == 1e-5 and htl.LayerNorm(4, name="ln").eps == 1e-12
+    assert htl.LayerNorm(4, "ln", eps=1e-12).eps == 1e-12 and htl.LayerNorm(4, "ln", 1e-3).eps == 1e-3

@@ -10,6 +10,7 @@ from hetu_jax.graph import Variable, toposort
 from hetu_jax.trace import Run, evaluate
 
 RNG = np.random.default_rng(0)
+ROW = np.linspace(1, 2, 11).astype(np.float32)
 
 
 def weight(name, *shape):
@@ -58,6 +59,10 @@ GRAPHS = {
     "slice": lambda x: block(x, "a", 3)[:, 1:, :, ::2],
     "instance norm": lambda x: ht.instance_normalization2d_op(block(x, "a", 3)),
     "softmax": lambda x: ht.softmax_op(block(x, "a", 3)),
+    "list against maps": lambda x: (block(x, "a", 3) + list(ROW)) * list(ROW),
+    "tuple against maps": lambda x: ht.mul_byconst_op(block(x, "a", 3), tuple(ROW)),
+    "quotient and power of maps": lambda x: ht.power_op(ht.div_op(block(x, "a", 3) + 0.5, list(ROW)), list(ROW)),
+    "sum with an array": lambda x: ht.sum_op([block(x, "a", 3), ROW]),
     "division": lambda x: 1.0 / (2.0 + ht.sigmoid_op(block(x, "a", 3))),
 }
 

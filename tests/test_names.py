@@ -66,3 +66,10 @@ def test_every_module_hints_at_its_names(module, name, meant):
     path = f"hetu_jax.{module}".rstrip(".")
     with pytest.raises(AttributeError, match=f"{path} has no '{name}'; did you mean .*{meant}"):
         getattr(importlib.import_module(path), name)
+
+
+def test_ops_that_differ_are_found_by_name_and_by_pattern():
+    differing = runpy.run_path(str(DOCS / "build_ops.py"))["differing"]()
+    patterns = {"reduce_sum_op", "reverse_layout_transform_gradient_data_op", "relu_gradient_op"}
+    assert {"dispatch", "allreduceCommunicate_op", "mod_hash_op", "transpose_op"} | patterns <= differing
+    assert not {"relu_op", "exp_op"} & differing

@@ -137,6 +137,16 @@ class TestSparse:
         target[:] = matrix.tocsr()
         np.testing.assert_allclose(target.todense(), matrix.toarray(), rtol=1e-6)
 
+    @pytest.mark.parametrize("form", ["csr", "coo"])
+    def test_an_empty_one_is_all_zeros(self, form):
+        np.testing.assert_array_equal(ht.sparse_array([], ([], []), (3, 2), form).todense(), np.zeros((3, 2)))
+
+    @pytest.mark.parametrize("place", [(3, 0), (0, 2), (-1, 0), (0, -1)])
+    def test_coordinates_outside_the_shape_are_refused(self, place):
+        message = rf"value 1 .* at row {place[0]}, column {place[1]}, outside its shape \(3, 2\)"
+        with pytest.raises(ValueError, match=message):
+            ht.sparse_array([1.0, 2.0], ([0, place[0]], [0, place[1]]), (3, 2))
+
     def test_errors(self):
         with pytest.raises(ValueError, match="two arrays of one length"):
             ht.sparse_array([1.0], ([0],), (1, 1))

@@ -124,3 +124,34 @@ def test_batch_normalisation_with_a_fed_scale_learns_the_number_of_channels():
         executor.run(feed_dict=feeds, inference=False)
     np.testing.assert_allclose(executor.state_dict()["scale_running_mean"], 0.75 * images.mean((0, 2, 3)), rtol=1e-5)
     assert executor.run(feed_dict=feeds, inference=True)[0].shape == images.shape
+
+
+def test_a_device_in_the_place_of_a_parameter_that_earlier_vintages_lack_is_the_ctx():
+    x, group = variable(1, 2, 2, 3), ht.context(ht.cpu(0))
+    with group as device_group:
+        nodes = [ht.mul_byconst_op(x, 3.0, ht.cpu(0)), ht.log_op(x, device_group), ht.dropout_op(x, 0.5, ht.cpu(0))]
+    assert [node.ctx for node in nodes] == [ht.cpu(0), device_group, ht.cpu(0)]
+    np.testing.assert_allclose(run(nodes[0])[0], 3 * x.value)
+    three = ht.gpu_ops.instance_normalization2d_gradient_op(x, x, x, ht.cpu(0))
+    four = ht.gpu_ops.instance_normalization2d_gradient_op(x, x, x, 0.01)
+    assert three.ctx == ht.cpu(0)
+    np.testing.assert_array_equal(*run(three, four))
+    with pytest.raises(TypeError, match="missing a required argument"):
+        ht.leaky_relu_op(x, ctx=ht.cpu(0))
+
+
+def test_an_empty_batch_leaves_the_running_statistics_alone():
+    x, scale, bias = ht.Variable("x"), ht.Variable("s", value=np.ones(3)), ht.Variable("b", value=np.zeros(3))
+    y = ht.reduce_sum_op(ht.batch_normalization_op(x, scale, bias), [0, 1])
+    executor = ht.Executor([y, ht.optim.SGDOptimizer(0.1).minimize(y)])
+    with pytest.warns(UserWarning, match=r"trains on \(0, 3\), which has no samples"):
+        executor.run(feed_dict={x: np.zeros((0, 3))})
+    state = executor.state_dict()
+    assert state["s_running_mean"].tolist() == [0, 0, 0] and state["s_running_var"].tolist() == [1, 1, 1]
+    assert state["s"].tolist() == [1, 1, 1]
+
+
+def test_the_shape_of_a_sample_may_be_an_array():
+    assert run(ht.uniform_sample_op(np.array([2, 3]), 0, 1))[0].shape == (2, 3)
+    with pytest.raises(OpError, match="shape of integers"):
+        run(ht.uniform_sample_op(np.array([2.5, 3]), 0, 1))

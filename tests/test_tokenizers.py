@@ -34,6 +34,7 @@ def folder(tmp_path):
         ("[CLS] Don't [MASK]", ["[CLS]", "don", "'", "t", "[MASK]"]),
         ("[CLS]x", ["[", "cls", "]", "x"]),
         ("a\u00a0b\u200bc\0d\ufffd\u2028e", ["a", "bcd", "e"]),
+        ("a\ue000b\u0378c\ud800d", ["abcd"]),
         ("$5^2~`…«x»", ["$", "5", "^", "2", "~", "`", "…", "«", "x", "»"]),
         ("", []),
         (" \n", []),
@@ -75,6 +76,7 @@ def test_numbers_and_back(folder):
     ids = tokenizer.convert_tokens_to_ids(tokens)
     assert ids == [2, 5, 6, 7, 12, 14, 15, 16, 13, 1, 3]
     assert tokenizer.convert_ids_to_tokens(ids) == tokens
+    assert BertTokenizer(folder / "vocab.txt", never_split=("<s>",)).tokenize("<s> run") == ["[UNK]", "run"]
     assert tokenizer.max_len == 10**12
     with pytest.raises(KeyError):
         tokenizer.convert_tokens_to_ids(["zebra"])

@@ -247,6 +247,12 @@ def main(arguments=None):
         args.learning_rate, args.finetuning_steps = 3e-3, 40
     rng = np.random.default_rng(args.seed)
     corpus = Corpus(Path(args.text).read_text() if args.text else TEXT)
+    least = min(map(len, corpus.texts))
+    if len(corpus.texts) < 2 or least < 2:
+        raise SystemExit(
+            "--text needs at least two texts with an empty line between them, each of at least two lines of one "
+            f"sentence: {args.text} has {len(corpus.texts)}, the shortest of {least}"
+        )
     bert = Bert(args, len(corpus.vocabulary))
     print(f"{len(corpus.texts)} texts, {len(corpus.vocabulary)} words")
     history = pretrain(bert, corpus, args, rng)

@@ -68,10 +68,13 @@ class Adult:
             yield ", ".join(str(row[column]) for column in range(15))
 
 
-def read(layout, lines, rows):
-    """Numbers on a logarithmic scale and then standardised, ids below `rows`, and labels."""
-    table = [line.rstrip("\n").split(layout.separator) for line in lines if line.strip()]
-    table = [[value.strip() for value in row] for row in table]
+def read(layout, lines, rows, least):
+    """Numbers on a logarithmic scale and then standardised, ids below `rows`, and labels, of `least` lines or more."""
+    width = max(*layout.numeric, *layout.categories, layout.label) + 1
+    table = [[value.strip() for value in line.rstrip("\n").split(layout.separator)] for line in lines]
+    table = [row for row in table if len(row) == width]  # adult.test begins with another line
+    if len(table) < least:
+        raise SystemExit(f"{len(table)} lines of {width} columns are too few: it takes {least}, two batches")
     numbers = np.array([[float(row[c] or 0) for c in layout.numeric] for row in table])
     numbers = np.log1p(np.maximum(numbers, 0))
     numbers = (numbers - numbers.mean(0)) / (numbers.std(0) + 1e-6)
@@ -202,7 +205,7 @@ def main(arguments=None):
         args.lines, args.rows, args.width, args.hidden, args.epochs = 2000, 2000, 4, [16], 4
         args.learning_rate = 0.01
     layout = DATASETS[args.dataset]
-    columns = read(layout, lines(args, layout), args.rows)
+    columns = read(layout, lines(args, layout), args.rows, 2 * args.batch_size)
 
     numbers, ids, labels = (batches(args, column) for column in columns)
     model = MODELS[args.model](args, columns[0].shape[1], len(layout.categories), len(layout.crosses))

@@ -106,6 +106,8 @@ def main(arguments=None):
     args = parse(arguments)
     if args.tiny:
         args.nodes, args.hidden, args.steps = 300, 16, 60
+    if not 0 <= args.sample <= args.nodes:
+        raise SystemExit(f"--sample {args.sample} is not a part of the graph's {args.nodes} nodes")
     rng = np.random.default_rng(args.seed)
     graph = planted_partition(rng, args)
     stored = graph.edges.shape[1] + graph.nodes

@@ -35,7 +35,7 @@ GATES = {
 def mixture(args, x, places):
     """What the experts make of the tokens, and the losses that keep the gate even."""
     make_gate, make_layer, options = GATES[args.gate]
-    if args.gate not in ("balance", "hash"):
+    if args.gate != "balance":  # which gives every expert equally many
         options = options | {"capacity_factor": args.capacity_factor}
     gate = make_gate(args.width, args.batch_size, args.experts, **options)
     experts = [

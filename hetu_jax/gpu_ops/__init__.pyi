@@ -395,7 +395,8 @@ def clamp_op(
 
     node_A: any shape.  min_mat, max_mat: bounds as arrays that broadcast.  min, max: bounds as numbers.
     Any of them may be None.  Where lower > upper the value is upper.
-    Returns: the shape and dtype of x.  Raises ValueError when arrays and numbers are mixed.
+    Returns: the shape and dtype of x; float where x is integer and a bound is not whole.
+    Raises ValueError when arrays and numbers are mixed.
     """
 
 def compo_hash_op(node: Any, ntable: Any, nembed: Any, ctx: Any = None, *, name: str | None = None) -> Node:
@@ -535,7 +536,7 @@ def crossentropy_op(node_y: Any, node_y_: Any, ctx: Any = None, *, name: str | N
     """-sum over the last axis of labels * ln(probabilities), where a label of 0 counts for nothing.
 
     node_y: probabilities (..., C), float; no epsilon keeps them from 0.  node_y_: labels of the same shape.
-    Returns: (...), the probabilities' dtype.  No gradient goes to the labels.
+    Returns: (...), (1,) for one row, the probabilities' dtype.  No gradient goes to the labels.
     """
 
 def crossentropy_sparse_gradient_op(
@@ -554,7 +555,7 @@ def crossentropy_sparse_op(
     node_y: probabilities (..., C), float; no epsilon keeps them from 0.
     node_y_: class numbers (...), int or float; one that is C or larger gives NaN.
     ignored_index: the class number that counts for nothing.
-    Returns: (...), the probabilities' dtype.
+    Returns: (...), (1,) for one row, the probabilities' dtype.
     """
 
 def csrmm_op(
@@ -576,7 +577,7 @@ def csrmv_op(node_A: Any, node_B: Any, trans: Any = False, ctx: Any = None, *, n
 def cumsum_with_bias_op(node: Any, bias: Any = -1, dim: Any = 0, ctx: Any = None, *, name: str | None = None) -> Node:
     """The running sum along one axis, this element included, plus a constant.
 
-    node: any shape.  bias: number.  dim: int, also negative.  Returns: the same shape and dtype.
+    node: any shape.  bias: number.  dim: int, also negative.  Returns: as addbyconst_op.
     """
 
 def datad2h_op(node: Any, ctx: Any = None, *, name: str | None = None) -> Node:
@@ -829,9 +830,12 @@ def indexing_op(input_mat: Any, index_mat: Any, ctx: Any = None, *, name: str | 
     """
 
 def instance_normalization2d_gradient_op(
-    out_gradient: Any, in_node: Any, forward_node: Any, eps: Any, ctx: Any = None, *, name: str | None = None
+    out_gradient: Any, in_node: Any, forward_node: Any, eps: Any = 0.01, ctx: Any = None, *, name: str | None = None
 ) -> Node:
     """The gradient of instance_normalization2d_op at in_node, times out_gradient; forward_node is not needed.
+
+    eps: as of instance_normalization2d_op; 2021's constructor has none.
+
 
     Returns: the shape and dtype of in_node; out_gradient is the gradient of the op's value.
     """
@@ -1022,7 +1026,8 @@ def mask_op(input: Any, mask: Any, ctx: Any = None, *, name: str | None = None) 
 def masked_fill_op(input: Any, mask: Any, val: Any, ctx: Any = None, *, name: str | None = None) -> Node:
     """val where mask is exactly 1, else x.
 
-    input, mask: shapes that broadcast.  val: number.  Returns: their common shape, the dtype of x.
+    input, mask: shapes that broadcast.  val: number.
+    Returns: their common shape, the dtype of x; float where x is integer and val is not whole.
     """
 
 def matmul_op(
@@ -1218,7 +1223,7 @@ def pad_op(
     node_A: any shape and dtype.  paddings: pairs [before, after] for the last len(paddings) axes.
     mode: 'CONSTANT', or 'REFLECT' and 'SYMMETRIC', which mirror without and with the edge itself.
     constant_values: the number that CONSTANT adds.
-    Returns: the padded array, same dtype.
+    Returns: the padded array, same dtype; float where that is integer and the number added is not whole.
     """
 
 def param_clip_op(
@@ -1627,8 +1632,8 @@ def slice_assign_matrix_op(
 def slice_assign_op(node: Any, begin: Any, size: Any, val: Any, ctx: Any = None, *, name: str | None = None) -> Node:
     """A copy whose block at `begin` is one number.
 
-    node: any shape, float.  begin, size: as of `slice_op`.  val: the number.
-    Returns: same shape and dtype.  No gradient flows into the block.
+    node: any shape.  begin, size: as of `slice_op`.  val: the number.
+    Returns: the shape and dtype of x; float where x is integer and val is not whole.  No gradient flows into the block.
     """
 
 def slice_by_matrix_gradient_op(
@@ -1688,8 +1693,9 @@ def softmaxcrossentropy_op(
 
     node_A: logits (..., C), float.  node_B: labels of the same shape, one-hot or probabilities.
     use_cudnn: accepted without effect; it chose between two kernels of Hetu.
-    Returns: (...), the logits' dtype.  The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels
-    where the labels of a row sum to one, as they need not; none goes to the labels.
+    Returns: (...), (1,) for one row, the logits' dtype.
+    The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels where the labels of a row sum to
+    one, as they need not; none goes to the labels.
     """
 
 def softmaxcrossentropy_sparse_gradient_op(
@@ -1707,7 +1713,7 @@ def softmaxcrossentropy_sparse_op(
 
     node_A: logits (..., C), float.  node_B: class numbers (...), int or float; one outside [0, C) gives NaN.
     ignored_index: the class number that counts for nothing.
-    Returns: (...), the logits' dtype.
+    Returns: (...), (1,) for one row, the logits' dtype.
     """
 
 def sparse_embedding_lookup_op(embedding: Any, index: Any, ctx: Any = None, *, name: str | None = None) -> Node:
@@ -1865,7 +1871,8 @@ def unique_indices_op(indices: Any, ctx: Any = None, *, name: str | None = None)
 def where_const_op(cond: Any, node_A: Any, const_attr: Any, ctx: Any = None, *, name: str | None = None) -> Node:
     """A where cond is not 0, else a constant.
 
-    cond, node_A: shapes that broadcast.  const_attr: number.  Returns: their common shape, the dtype of A.
+    cond, node_A: shapes that broadcast.  const_attr: number.
+    Returns: their common shape, the dtype of A; float where A is integer and const_attr is not whole.
     """
 
 def where_op(cond: Any, node_A: Any, node_B: Any, ctx: Any = None, *, name: str | None = None) -> Node:

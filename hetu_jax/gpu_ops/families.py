@@ -16,9 +16,9 @@ from typing import Any
 from .. import ops
 from ..graph import OPS, Node, Placeholder, Variable, find_topo_sort, placeholder_op
 
-# Module -> class -> op.  Names that are in no document of Hetu follow its manner: matmul_op, MatMulOp.
+# Module -> class -> op, by Hetu's names of all vintages; where no vintage has a class for an op, in their manner.
 FAMILIES: dict[str, dict[str, str]] = {
-    "Abs": {"AbsOp": "abs_op", "AbsGradientOp": "abs_gradient_op"},
+    "Abs": {"AbsOp": "abs_op", "Abs_GradientOp": "abs_gradient_op", "AbsGradientOp": "abs_gradient_op"},
     "AddConst": {"AddByConstOp": "addbyconst_op"},
     "AddElewise": {"AddOp": "add_op"},
     "Addmm": {"AddmmOp": "addmm_op", "AddmmGradientOp": "addmm_gradient_op"},
@@ -31,6 +31,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     "AllToAll": {"AllToAllOp": "alltoall_op"},
     "Arange": {"ArangeOp": "arange_op"},
     "Argmax": {"ArgmaxOp": "argmax_op", "ArgmaxPartialOp": "argmax_partial_op"},
+    "ArgmaxPartial": {"ArgmaxPartialOp": "argmax_partial_op"},
     "Argsort": {"ArgsortOp": "argsort_op"},
     "AssignWithIndexedSlices": {
         "AssignWithIndexedSlicesOp": "assign_with_indexedslices_op",
@@ -55,8 +56,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "BinaryCrossEntropyWithLogitsOp": "binarycrossentropywithlogits_op",
         "BinaryCrossEntropyWithLogitsGradientOp": "binarycrossentropywithlogits_gradient_op",
     },
-    "BinaryStep": {"BinaryStepOp": "binary_step_op", "BinaryStepGradientOp": "binary_step_gradient_op"},
-    "Bool": {"BoolOp": "bool_op"},
+    "Bool": {"BoolOp": "bool_op", "BoolValOp": "bool_op", "BoolMatrixOp": "bool_op"},
     "Broadcast": {"BroadcastToOp": "broadcastto_op"},
     "BroadcastCommunicate": {"BroadcastCommunicateOp": "broadcastCommunicate_op"},
     "BroadcastShape": {"BroadcastShapeOp": "broadcast_shape_op"},
@@ -90,7 +90,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "CrossEntropySparseGradientOp": "crossentropy_sparse_gradient_op",
     },
     "CuSparse": {"CsrmmOp": "csrmm_op", "CsrmvOp": "csrmv_op"},
-    "CumSum": {"CumsumWithBiasOp": "cumsum_with_bias_op"},
+    "Cumsum": {"CumsumOp": "cumsum_with_bias_op", "CumsumWithBiasOp": "cumsum_with_bias_op"},
     "DataTransfer": {"DataD2HOp": "datad2h_op", "DataH2DOp": "datah2d_op"},
     "Dispatch": {"DispatchOp": "dispatch"},
     "DistGCN_15d": {"DistGCN_15dOp": "distgcn_15d_op"},
@@ -98,10 +98,12 @@ FAMILIES: dict[str, dict[str, str]] = {
     "Dropout": {
         "DropoutOp": "dropout_op",
         "Dropout_GradientOp": "dropout_gradient_op",
+        "Dropout_Gradient_recomputeOp": "dropout_gradient_recompute_op",
         "Dropout_Gradient_RecomputeOp": "dropout_gradient_recompute_op",
         "Dropout2dOp": "dropout2d_op",
         "Dropout2d_GradientOp": "dropout2d_gradient_op",
     },
+    "Dropout2d": {"Dropout2dOp": "dropout2d_op", "Dropout2d_GradientOp": "dropout2d_gradient_op"},
     "EmbeddingLookUp": {
         "EmbeddingLookUp": "embedding_lookup_op",
         "EmbeddingLookUp_Gradient": "embedding_lookup_gradient_op",
@@ -134,7 +136,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "LeakyRelu": {"LeakyReluOp": "leaky_relu_op", "LeakyReluGradientOp": "leaky_relu_gradient_op"},
     "Linear": {"LinearOp": "linear_op"},
-    "Log": {"LogOp": "log_op", "LogGradOp": "log_grad_op"},
+    "LogElewise": {"LogOp": "log_op", "LogGradOp": "log_grad_op"},
     "LogSoftmax": {"LogSoftmaxOp": "log_softmax_op", "LogSoftmaxGradientOp": "log_softmax_gradient_op"},
     "Mask": {"MaskOp": "mask_op"},
     "MaskedFill": {"MaskedFillOp": "masked_fill_op"},
@@ -145,7 +147,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     "Min": {"MinOp": "min_op"},
     "MinDist": {"MinDistOp": "min_dist_op"},
     "MinusByConst": {"MinusByConstOp": "minus_byconst_op"},
-    "MinusElewise": {"MinusOp": "minus_op"},
+    "MinusElewise": {"MinusByMatrixOp": "minus_op", "MinusOp": "minus_op"},
     "MultiplyConst": {"MulByConstOp": "mul_byconst_op"},
     "MultiplyElewise": {"MulOp": "mul_op"},
     "NllLoss": {"NllLossOp": "nll_loss_op", "NllLossGradOp": "nll_loss_grad_op"},
@@ -153,6 +155,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     "OneHot": {"OneHotOp": "one_hot_op"},
     "OnesLike": {"OnesLikeOp": "oneslike_op"},
     "Opposite": {"OppositeOp": "opposite_op"},
+    "OptEmbedBinaryStep": {"BinaryStepOp": "binary_step_op", "BinaryStepGradientOp": "binary_step_gradient_op"},
     "Pad": {"PadOp": "pad_op", "Pad_GradientOp": "pad_gradient_op"},
     "ParamClip": {"ParamClipOp": "param_clip_op"},
     "ParameterServerCommunicate": {
@@ -165,6 +168,11 @@ FAMILIES: dict[str, dict[str, str]] = {
     "Power": {"PowerOp": "power_op"},
     "Prune": {"PruneLowMagnitudeOp": "prune_low_magnitude_op"},
     "Quantize": {"QuantizeOp": "quantize_op", "DequantizeOp": "dequantize_op"},
+    "QuantizeALPTEmb": {
+        "ALPTEmbeddingLookUpOp": "alpt_embedding_lookup_op",
+        "ALPTRoundingOp": "alpt_rounding_op",
+        "ALPTScaleGradientOp": "alpt_scale_gradient_op",
+    },
     "QuantizeEmbedding": {
         "QuantizedEmbeddingLookUpOp": "quantized_embedding_lookup_op",
         "UnifiedQuantizedEmbeddingLookUpOp": "unified_quantized_embedding_lookup_op",
@@ -180,16 +188,25 @@ FAMILIES: dict[str, dict[str, str]] = {
     "ReduceSum": {"ReduceSumOp": "reduce_sum_op"},
     "ReduceSumAxisZero": {"ReduceSumAxisZeroOp": "reducesumaxiszero_op"},
     "Relu": {"ReluOp": "relu_op", "ReluGradientOp": "relu_gradient_op"},
-    "Repeat": {"RepeatOp": "repeat_op", "RepeatGradientOp": "repeat_gradient_op"},
+    "Repeat": {
+        "RepeatOp": "repeat_op",
+        "Repeat_GradientOp": "repeat_gradient_op",
+        "RepeatGradientOp": "repeat_gradient_op",
+    },
     "Reshape": {
         "Array_ReshapeOp": "array_reshape_op",
         "Array_Reshape_GradientOp": "array_reshape_gradient_op",
         "ReshapeToOp": "reshape_to_op",
     },
+    "ReshapeTo": {"ReshapeToOp": "reshape_to_op"},
     "ReverseLayoutTransform": {
         "ReverseLayoutTransformOp": "reverse_layout_transform_op",
         "ReverseLayoutTransformGradientDataOp": "reverse_layout_transform_gradient_data_op",
         "ReverseLayoutTransformGradientGateOp": "reverse_layout_transform_gradient_gate_op",
+        "ReverseLayoutTransformNoGateOp": "reverse_layout_transform_no_gate_op",
+        "ReverseLayoutTransformNoGateGradientOp": "reverse_layout_transform_no_gate_gradient_op",
+    },
+    "ReverseLayoutTransformNoGate": {
         "ReverseLayoutTransformNoGateOp": "reverse_layout_transform_no_gate_op",
         "ReverseLayoutTransformNoGateGradientOp": "reverse_layout_transform_no_gate_gradient_op",
     },
@@ -199,6 +216,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     "Sample": {
         "GumbelSampleOp": "gumbel_sample_op",
         "NormalSampleOp": "normal_sample_op",
+        "RandomIntSampleOp": "randint_sample_op",
         "RandintSampleOp": "randint_sample_op",
         "TruncatedNormalSampleOp": "truncated_normal_sample_op",
         "UniformSampleOp": "uniform_sample_op",
@@ -223,11 +241,13 @@ FAMILIES: dict[str, dict[str, str]] = {
         "SoftmaxCrossEntropySparseOp": "softmaxcrossentropy_sparse_op",
         "SoftmaxCrossEntropySparseGradientOp": "softmaxcrossentropy_sparse_gradient_op",
     },
+    "SparseEmbeddingLookUp": {"SparseEmbeddingLookUp": "sparse_embedding_lookup_op"},
     "SparseSet": {"SparseSetOp": "sparse_set_op"},
     "Split": {"SplitOp": "split_op", "SplitGradientOp": "split_gradient_op"},
     "Sqrt": {"SqrtOp": "sqrt_op", "ReciprocalSqrtOp": "rsqrt_op"},
     "StopGradient": {"StopGradientOp": "stop_gradient_op"},
-    "Sum": {"SumOp": "sum_op"},
+    "Sum": {"SumOp": "sum_op", "SparseSumOp": "sum_op"},
+    "SumSparseGradient": {"SumSparseGradientOp": "sum_sparse_gradient_op"},
     "Tanh": {"TanhOp": "tanh_op", "TanhGradientOp": "tanh_gradient_op"},
     "Tile": {"TileOp": "tile_op"},
     "TopKIdx": {"TopKIdxOp": "topk_idx_op"},
@@ -237,11 +257,25 @@ FAMILIES: dict[str, dict[str, str]] = {
     "Unique": {
         "UniqueIndicesOp": "unique_indices_op",
         "UniqueIndicesOffsetsOp": "unique_indices_offsets_op",
+        "DedupLookupOp": "deduplicate_lookup_op",
+        "DedupGradOp": "deduplicate_grad_op",
         "DeduplicateLookupOp": "deduplicate_lookup_op",
         "DeduplicateGradOp": "deduplicate_grad_op",
     },
     "Where": {"WhereOp": "where_op", "WhereConstOp": "where_const_op"},
     "ZerosLike": {"ZerosLikeOp": "zeroslike_op"},
+}
+FAMILIES |= {  # what this package called them first
+    "BinaryStep": FAMILIES["OptEmbedBinaryStep"],
+    "CumSum": FAMILIES["Cumsum"],
+    "Log": FAMILIES["LogElewise"],
+}
+
+# Classes for one form of an op each: the parameter that only this form is given, and how Hetu's class is called.
+FORMS: dict[str, tuple[str, Any]] = {
+    "BoolMatrixOp": ("input", lambda node_A, node_B, cond, ctx=None: OPS["bool_op"](node_A, node_B, None, cond, ctx)),
+    "BoolValOp": ("val", lambda node, val, cond=0, ctx=None: OPS["bool_op"](node, None, val, cond, ctx)),
+    "SparseSumOp": ("sparse", lambda node_list, ctx=None: OPS["sum_op"](node_list, ctx, True)),
 }
 
 # Modules that hold something else.
@@ -257,9 +291,14 @@ class OpClass(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         if isinstance(cls.makes, tuple):
             return isinstance(instance, cls.makes)
-        return isinstance(instance, Node) and instance.op is not None and instance.op.__name__ == cls.makes.__name__
+        if not isinstance(instance, Node) or instance.op is None or instance.op.__name__ != cls.makes.__name__:
+            return False
+        given = instance.arguments.get(FORMS[cls.__name__][0]) if cls.__name__ in FORMS else instance
+        return given is not None and given is not False
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls.__name__ in FORMS:
+            return FORMS[cls.__name__][1](*args, **kwargs)
         return (placeholder_op if isinstance(cls.makes, tuple) else cls.makes)(*args, **kwargs)
 
 

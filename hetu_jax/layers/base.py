@@ -55,7 +55,7 @@ def _text(value: Any) -> str:
 class OpLayer(BaseLayer):
     """A layer that Hetu's planner of parallel runs takes for a single op; a subclass defines `build`.
 
-    After a call, `inputs` and `output` are the nodes of that call.
+    After a call, `inputs` and `output` are the nodes of that call, in the order in which they were given.
     ctx: the device of what the layer makes.
     """
 
@@ -65,13 +65,13 @@ class OpLayer(BaseLayer):
     def __init__(self, ctx: Any = None):
         self.ctx = ctx
 
-    def build(self, *nodes: Any) -> Node:
+    def build(self, *nodes: Any, **named: Any) -> Node:
         """The node that the layer computes from its inputs."""
         raise GraphError(f"{type(self).__name__} does not say what it computes: define build(self, x)")
 
-    def __call__(self, *nodes: Any) -> Node:
-        self.inputs = [node for node in nodes if isinstance(node, Node)]
-        self.output = self.build(*nodes)
+    def __call__(self, *nodes: Any, **named: Any) -> Node:
+        self.inputs = [node for node in (*nodes, *named.values()) if isinstance(node, Node)]
+        self.output = self.build(*nodes, **named)
         return self.output
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import Node
+import jax.numpy as jnp
+
+from ..graph import Node, Op, op
 from ..ops.elementwise import abs_op
 from ..ops.loss import (
     binarycrossentropy_op,
@@ -37,8 +39,22 @@ class _Loss(BaseLayer):
         return REDUCTIONS[self.reduction](self.each(inputs, targets))
 
 
+_OWN: dict[str, Op] = {}  # ops that are no part of Hetu's
+
+
+@op(registry=_OWN)
+def loss_difference(inputs: Any, targets: Any) -> Any:
+    """Inputs - targets, of one shape."""
+    if jnp.shape(inputs) != jnp.shape(targets):
+        raise ValueError(
+            f"the loss compares inputs {jnp.shape(inputs)} with targets {jnp.shape(targets)} element by element, so "
+            "they must have one shape: bring the targets into the other with array_reshape_op"
+        )
+    return jnp.subtract(inputs, targets)
+
+
 class MSELoss(_Loss):
-    """(inputs - targets)**2.
+    """(inputs - targets)**2, of inputs and targets of one shape.
 
     reduction: 'mean' or 'sum' over axis 0 only, so that (N,) gives (1,) and (N, M) gives (M,); 'none' or None.
     """
@@ -46,17 +62,17 @@ class MSELoss(_Loss):
     @staticmethod
     def each(inputs: Node, targets: Node) -> Node:
         """The loss of each element."""
-        difference = inputs - targets
+        difference = loss_difference(inputs, targets)
         return difference * difference
 
 
 class MAELoss(_Loss):
-    """|inputs - targets|; reduction as for MSELoss."""
+    """|inputs - targets|; shapes and reduction as for MSELoss."""
 
     @staticmethod
     def each(inputs: Node, targets: Node) -> Node:
         """The loss of each element."""
-        return abs_op(inputs - targets)
+        return abs_op(loss_difference(inputs, targets))
 
 
 class BCELoss(_Loss):

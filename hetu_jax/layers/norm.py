@@ -43,17 +43,17 @@ class LayerNorm(_Norm):
 
     num_channels: the length of the last axis.  scale, bias: whether they are trainable; they are always there.
     name: the Variables are `<name>_weight`, ones, and `<name>_bias`, zeros; attributes `scale_var`, `bias_var`.
-    eps: added to the variance.  The earlier order (num_channels, name, eps) is understood.
+    eps: added to the variance; 1e-12 unless given.  The earlier order (num_channels, name, eps=1e-5) is understood.
     """
 
     def __init__(
-        self, num_channels: int, scale: Any = True, bias: Any = True, name: str = "layernorm", eps: float = 1e-12
+        self, num_channels: int, scale: Any = True, bias: Any = True, name: str = "layernorm", eps: float | None = None
     ):
         if isinstance(scale, str):
             name, eps = scale, eps if isinstance(bias, bool) else bias
-            scale = bias = True
+            scale, bias, eps = True, True, 1e-5 if eps is None else eps
         super().__init__(num_channels, scale, bias, name)
-        self.eps = eps
+        self.eps = 1e-12 if eps is None else eps
 
     def __call__(self, x: Node) -> Node:
         return layer_normalization_op(x, self.scale_var, self.bias_var, eps=self.eps)

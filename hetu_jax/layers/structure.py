@@ -111,8 +111,8 @@ class BatchSplitOnlyLayer(OpLayer):
         super().__init__(ctx)
         (self.sequence,) = check_layers([sequence], type(self).__name__)
 
-    def build(self, *nodes: Any) -> Node:
-        return self.sequence(*nodes)
+    def build(self, *nodes: Any, **named: Any) -> Node:
+        return self.sequence(*nodes, **named)
 
 
 class ReserveSplitLayer(BatchSplitOnlyLayer):

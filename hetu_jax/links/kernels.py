@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import initializers, random
 from ..graph import OPS
-from ..ndarray import IndexedSlices
+from ..ndarray import IndexedSlices, as_value
 from ..ops.embedding import cast_ids, put_rows, rows
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "batch_normalisation",
     "batch_normalised",
     "block",
+    "counted_below",
     "dense",
     "dequantised",
     "drawn",
@@ -38,8 +39,8 @@ __all__ = [
     "layer_normalised",
     "max_pooled",
     "new_key",
+    "norm_at",
     "nth_run",
-    "number_below",
     "packed",
     "put",
     "put_along",
@@ -49,7 +50,6 @@ __all__ = [
     "rows_of_groups",
     "same",
     "scaled_by_group",
-    "square_sum",
     "total_norm",
     "variance",
     "whole_matrix",
@@ -183,24 +183,37 @@ def fewer(array: jax.Array, threshold: Any) -> jax.Array:
     return (jnp.abs(array) < threshold).astype(array.dtype)
 
 
-def number_below(array: jax.Array, threshold: Any, axes: Sequence[int] | None = None) -> jax.Array:
-    """How many magnitudes are below the threshold, over some axes or all."""
-    return fewer(array, threshold).sum(None if axes is None else tuple(np.atleast_1d(axes)))
+def counted_below(
+    array: jax.Array, threshold: Any, middle: Any, axes: Sequence[int] | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Which magnitudes are below the threshold, and how many over some axes or all.
+
+    middle: as the first of them; of one axis, it gets the numbers in so many equal runs of elements instead.
+    """
+    below = fewer(array, threshold)
+    if np.ndim(middle) == 1:
+        below = below.reshape(len(middle), -1).sum(1)
+    return below, below.sum(None if axes is None else tuple(np.atleast_1d(axes)))
 
 
-def square_sum(array: jax.Array, total: jax.Array, offset: int) -> jax.Array:
-    """`total` with the sum of squares of `array` at a flat position."""
-    return total.reshape(-1).at[offset].set(jnp.sum(array * array))
+def norm_at(array: jax.Array, total: jax.Array, offset: int) -> jax.Array:
+    """`total` with the root of the sum of squares of `array` at a flat position."""
+    return total.reshape(-1).at[offset].set(total_norm([array]))
 
 
-def total_norm(arrays: Sequence[jax.Array]) -> jax.Array:
-    """The root of the sum of all squares in a list of arrays."""
-    return jnp.sqrt(sum(jnp.sum(array * array) for array in arrays))
+def _values(array: Any) -> jax.Array:
+    """An array, or the rows that IndexedSlices hold."""
+    return as_value(array.values) if isinstance(array, IndexedSlices) else array
 
 
-def add_all(arrays: Sequence[jax.Array], others: Sequence[jax.Array], factor: Any) -> list[jax.Array]:
-    """Each array plus the factor times its partner."""
-    return [array + factor * other for array, other in zip(arrays, others, strict=True)]
+def total_norm(arrays: Sequence[Any]) -> jax.Array:
+    """The root of the sum of all squares in a list of arrays; of IndexedSlices, those of the rows."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(_values(array))) for array in arrays))
+
+
+def add_all(arrays: Sequence[jax.Array], others: Sequence[Any], factor: Any) -> list[jax.Array]:
+    """Each array plus the factor times its partner; of IndexedSlices, times the rows."""
+    return [array + factor * _values(other) for array, other in zip(arrays, others, strict=True)]
 
 
 def scaled_by_group(table: jax.Array, groups: jax.Array, factors: jax.Array) -> jax.Array:

@@ -6,7 +6,6 @@ A group of one: what a member gets from all members is what it sent.
 import weakref
 from collections import deque
 
-from ..context import DeviceGroup
 from ..errors import GraphError
 from ..graph import op
 from ..ndarray import DLContext
@@ -191,8 +190,8 @@ def _send(arguments):
         raise TypeError("pipeline_send_op needs a communicator, which the receiver names too, not None")
     _alone()(arguments)
     _own_rank(arguments["destination"])
-    # 2023 has no `stream`: a device in its place is the ctx.
-    if isinstance(arguments.get("stream"), DLContext | DeviceGroup | str | list | tuple):
+    # 2023 has no `stream`: the name of a device in its place is the ctx, as a device itself is.
+    if isinstance(arguments.get("stream"), str | list | tuple):
         arguments["ctx"] = arguments.pop("stream")
     _sent.setdefault(comm, deque()).append(arguments["node"])
 

@@ -267,8 +267,11 @@ def layer_normalization_gradient_of_bias_op(ln_gradient, in_bias):
 
 
 @gradient(of="in_node", times="out_gradient")
-def instance_normalization2d_gradient_op(out_gradient, in_node, forward_node, eps):
-    """The gradient of instance_normalization2d_op at in_node, times out_gradient; forward_node is not needed."""
+def instance_normalization2d_gradient_op(out_gradient, in_node, forward_node, eps=0.01):
+    """The gradient of instance_normalization2d_op at in_node, times out_gradient; forward_node is not needed.
+
+    eps: as of instance_normalization2d_op; 2021's constructor has none.
+    """
     return norm.instance_normalization2d_op.fn(in_node, eps)
 
 

@@ -24,6 +24,11 @@ def _remedy(scores, labels):
     return "one row for each sample, and one column for each class"
 
 
+def _rows(scores, ids):
+    """Scores (..., C) and the ids of classes; one row alone counts as a batch of one, so that its loss is (1,)."""
+    return jnp.atleast_2d(scores), jnp.atleast_1d(cast_ids(ids))
+
+
 def _picked(scores, ids):
     """The score of each id along the last axis; NaN for an id outside."""
     if ids.shape != scores.shape[:-1]:
@@ -41,11 +46,12 @@ def softmaxcrossentropy_op(node_A, node_B, use_cudnn=True):
 
     node_A: logits (..., C), float.  node_B: labels of the same shape, one-hot or probabilities.
     use_cudnn: accepted without effect; it chose between two kernels of Hetu.
-    Returns: (...), the logits' dtype.  The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels
-    where the labels of a row sum to one, as they need not; none goes to the labels.
+    Returns: (...), (1,) for one row, the logits' dtype.
+    The gradient is softmax * sum(labels) - labels, which is Hetu's softmax - labels where the labels of a row sum to
+    one, as they need not; none goes to the labels.
     """
     _same_shape(node_A, node_B)
-    return -(stop_gradient(node_B).astype(node_A.dtype) * jax.nn.log_softmax(node_A)).sum(-1)
+    return -jnp.atleast_2d(stop_gradient(node_B).astype(node_A.dtype) * jax.nn.log_softmax(node_A)).sum(-1)
 
 
 @op
@@ -54,9 +60,9 @@ def softmaxcrossentropy_sparse_op(node_A, node_B, ignored_index=-1):
 
     node_A: logits (..., C), float.  node_B: class numbers (...), int or float; one outside [0, C) gives NaN.
     ignored_index: the class number that counts for nothing.
-    Returns: (...), the logits' dtype.
+    Returns: (...), (1,) for one row, the logits' dtype.
     """
-    ids = cast_ids(node_B)
+    node_A, ids = _rows(node_A, node_B)
     ignored = ids == ignored_index
     picked = _picked(node_A, jnp.where(ignored, 0, ids))
     # Without all the log-probabilities in memory, which takes half the time for 30,000 classes.
@@ -69,11 +75,11 @@ def crossentropy_op(node_y, node_y_):
     """-sum over the last axis of labels * ln(probabilities), where a label of 0 counts for nothing.
 
     node_y: probabilities (..., C), float; no epsilon keeps them from 0.  node_y_: labels of the same shape.
-    Returns: (...), the probabilities' dtype.  No gradient goes to the labels.
+    Returns: (...), (1,) for one row, the probabilities' dtype.  No gradient goes to the labels.
     """
     _same_shape(node_y, node_y_)
     labels = stop_gradient(node_y_).astype(node_y.dtype)
-    return -(labels * jnp.log(jnp.where(labels == 0, 1, node_y))).sum(-1)
+    return -jnp.atleast_2d(labels * jnp.log(jnp.where(labels == 0, 1, node_y))).sum(-1)
 
 
 @op
@@ -83,9 +89,9 @@ def crossentropy_sparse_op(node_y, node_y_, ignored_index=-1):
     node_y: probabilities (..., C), float; no epsilon keeps them from 0.
     node_y_: class numbers (...), int or float; one that is C or larger gives NaN.
     ignored_index: the class number that counts for nothing.
-    Returns: (...), the probabilities' dtype.
+    Returns: (...), (1,) for one row, the probabilities' dtype.
     """
-    ids = cast_ids(node_y_)
+    node_y, ids = _rows(node_y, node_y_)
     ignored = (ids == ignored_index) | (ids < 0)
     return -jnp.log(jnp.where(ignored, 1, _picked(node_y, jnp.where(ignored, 0, ids))))
 

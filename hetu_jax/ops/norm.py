@@ -33,6 +33,7 @@ _ONE_VALUE = (
     "{} trains on {}, one value for each channel: less its own mean that is 0, so the output is the bias whatever the "
     "input is; take batches of two samples or more"
 )
+_NO_VALUE = "{} trains on {}, which has no samples: the running statistics stay as they are; leave empty batches out"
 
 
 def _running_statistics(arguments):
@@ -71,12 +72,12 @@ def batch_normalization_op(
     shape = _channel_shape(node_in, bn_scale, bn_bias, channel_axis)
     dtype, wide = _wide(node_in, bn_scale, bn_bias)
     x, running = node_in.astype(wide), (running_mean, running_var)
-    if training:
-        axes = tuple(axis for axis in range(x.ndim) if axis != channel_axis % x.ndim)
+    axes = tuple(axis for axis in range(x.ndim) if axis != channel_axis % x.ndim)
+    count = math.prod(x.shape[axis] for axis in axes)
+    if training and count <= 1:
+        warnings.warn((_ONE_VALUE if count else _NO_VALUE).format(site, node_in.shape), stacklevel=2)
+    if training and count:
         mean, variance = _moments(x, axes)
-        count = math.prod(x.shape[axis] for axis in axes)
-        if count == 1:
-            warnings.warn(_ONE_VALUE.format(site, node_in.shape), stacklevel=2)
         batch = mean, variance * (count / max(count - 1, 1))
         running = [_moved(old, new, momentum) for old, new in zip(running, batch, strict=True)]
     else:

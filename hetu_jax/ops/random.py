@@ -4,12 +4,13 @@ import numbers
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..graph import op
 
 
 def _shape(shape, name):
-    sizes = tuple(shape) if isinstance(shape, list | tuple) else (shape,)
+    sizes = tuple(shape) if isinstance(shape, list | tuple | np.ndarray) else (shape,)
     if not all(isinstance(size, numbers.Integral) and size >= 0 for size in sizes):
         raise ValueError(f"{name} needs a shape of integers >= 0, not {shape!r}")
     return sizes

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..graph import op
-from .elementwise import floats
+from .elementwise import constant, floats
 from .index import cast_ids
 
 
@@ -219,6 +219,6 @@ def topk_val_op(nodeA, nodeB):
 def cumsum_with_bias_op(node, bias=-1, dim=0):
     """The running sum along one axis, this element included, plus a constant.
 
-    node: any shape.  bias: number.  dim: int, also negative.  Returns: the same shape and dtype.
+    node: any shape.  bias: number.  dim: int, also negative.  Returns: as addbyconst_op.
     """
-    return jnp.cumsum(node, axis=checked_axis(dim, node), dtype=node.dtype) + jnp.asarray(bias, node.dtype)
+    return jnp.cumsum(node, axis=checked_axis(dim, node), dtype=node.dtype) + constant(bias, node)

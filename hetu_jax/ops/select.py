@@ -13,7 +13,8 @@ def clamp_op(node_A, min_mat=None, max_mat=None, min=None, max=None):
 
     node_A: any shape.  min_mat, max_mat: bounds as arrays that broadcast.  min, max: bounds as numbers.
     Any of them may be None.  Where lower > upper the value is upper.
-    Returns: the shape and dtype of x.  Raises ValueError when arrays and numbers are mixed.
+    Returns: the shape and dtype of x; float where x is integer and a bound is not whole.
+    Raises ValueError when arrays and numbers are mixed.
     """
     if (min_mat is not None or max_mat is not None) and (min is not None or max is not None):
         raise ValueError(f"clamp_op takes bounds as arrays or as numbers, not both; it got min={min}, max={max}")
@@ -62,7 +63,8 @@ def where_op(cond, node_A, node_B):
 def where_const_op(cond, node_A, const_attr):
     """A where cond is not 0, else a constant.
 
-    cond, node_A: shapes that broadcast.  const_attr: number.  Returns: their common shape, the dtype of A.
+    cond, node_A: shapes that broadcast.  const_attr: number.
+    Returns: their common shape, the dtype of A; float where A is integer and const_attr is not whole.
     """
     return jnp.where(cond != 0, node_A, constant(const_attr, node_A))
 
@@ -83,7 +85,8 @@ def mask_op(input, mask):
 def masked_fill_op(input, mask, val):
     """val where mask is exactly 1, else x.
 
-    input, mask: shapes that broadcast.  val: number.  Returns: their common shape, the dtype of x.
+    input, mask: shapes that broadcast.  val: number.
+    Returns: their common shape, the dtype of x; float where x is integer and val is not whole.
     """
     return jnp.where(mask == 1, constant(val, input), input)
 

@@ -7,6 +7,7 @@ import numpy as np
 from jax import lax
 
 from ..graph import op
+from .elementwise import constant
 
 
 def _float(node):
@@ -157,10 +158,11 @@ def slice_region(array, begin, size):
 def slice_assign_op(node, begin, size, val):
     """A copy whose block at `begin` is one number.
 
-    node: any shape, float.  begin, size: as of `slice_op`.  val: the number.
-    Returns: same shape and dtype.  No gradient flows into the block.
+    node: any shape.  begin, size: as of `slice_op`.  val: the number.
+    Returns: the shape and dtype of x; float where x is integer and val is not whole.  No gradient flows into the block.
     """
-    return node.at[slice_region(node, begin, size)].set(val)
+    val = constant(val, node)
+    return node.astype(jnp.result_type(node, val)).at[slice_region(node, begin, size)].set(val)
 
 
 @op
@@ -184,15 +186,18 @@ def pad_op(node_A, paddings, mode="CONSTANT", constant_values=0):
     node_A: any shape and dtype.  paddings: pairs [before, after] for the last len(paddings) axes.
     mode: 'CONSTANT', or 'REFLECT' and 'SYMMETRIC', which mirror without and with the edge itself.
     constant_values: the number that CONSTANT adds.
-    Returns: the padded array, same dtype.
+    Returns: the padded array, same dtype; float where that is integer and the number added is not whole.
     """
-    modes = {"CONSTANT": {"constant_values": constant_values}, "REFLECT": {}, "SYMMETRIC": {}}
+    modes = ("CONSTANT", "REFLECT", "SYMMETRIC")
     if mode not in modes:
         raise ValueError(f"pad_op knows the modes {', '.join(modes)}, not {mode!r}")
     if len(paddings) > node_A.ndim or any(np.shape(pair) != (2,) for pair in paddings):
         raise ValueError(f"paddings must be at most {node_A.ndim} pairs [before, after], not {paddings!r}")
     widths = [(0, 0)] * (node_A.ndim - len(paddings)) + [tuple(pair) for pair in paddings]
-    return jnp.pad(node_A, widths, mode.lower(), **modes[mode])
+    if mode != "CONSTANT":
+        return jnp.pad(node_A, widths, mode.lower())
+    added = constant(constant_values, node_A)
+    return jnp.pad(node_A.astype(jnp.result_type(node_A, added)), widths, constant_values=added)
 
 
 @op

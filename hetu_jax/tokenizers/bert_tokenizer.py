@@ -73,7 +73,7 @@ def clean(text: str) -> str:
 
 
 def _is_control(char: str) -> bool:
-    return char in "\0\ufffd" or unicodedata.category(char) in ("Cc", "Cf")
+    return char == "\ufffd" or unicodedata.category(char).startswith("C")
 
 
 def strip_accents(word: str) -> str:
@@ -134,7 +134,8 @@ class BertTokenizer:
     """Text to the numbers of a vocabulary and back.
 
     vocab_file: one token a line.  do_lower_case: lower letters and remove accents.
-    max_len: the longest sequence of numbers; None for no limit.  never_split: words that are left as they are.
+    max_len: the longest sequence of numbers; None for no limit.
+    never_split: words that are left as they are, for the vocabulary to know as a whole.
     Raises ValueError when there is no such file.
     """
 
@@ -159,11 +160,7 @@ class BertTokenizer:
     def tokenize(self, text: str | bytes) -> list[str]:
         """The pieces of a text."""
         words = self.basic_tokenizer.tokenize(text)
-        return [piece for word in words for piece in self._pieces(word)]
-
-    def _pieces(self, word: str) -> list[str]:
-        kept = word in self.basic_tokenizer.never_split
-        return [word] if kept else self.wordpiece_tokenizer.tokenize(word)
+        return [piece for word in words for piece in self.wordpiece_tokenizer.tokenize(word)]
 
     def convert_tokens_to_ids(self, tokens: Sequence[str]) -> list[int]:
         """The numbers of tokens.  Raises KeyError for an unknown one, ValueError for more than `max_len`."""

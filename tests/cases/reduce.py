@@ -223,5 +223,20 @@ CASES = [
         note="arguments",
     ),
     Case("cumsum_with_bias_op", [integers(9, 4)], lambda x: np.cumsum(x) - 1, dtype=np.int32, note="integers"),
+    Case(
+        "cumsum_with_bias_op",
+        [integers(9, 4), 0.5],
+        lambda x, b: np.cumsum(x) + b,
+        onnx="the exporter makes the bias an integer",
+        note="a fraction",
+    ),
+    Case(
+        "cumsum_with_bias_op",
+        [np.array([2, 3], np.uint8)],
+        lambda x: np.cumsum(x) - 1,
+        dtype=np.uint8,
+        onnx="ONNX has no CumSum of bytes",
+        note="bytes",
+    ),
     Case("cumsum_with_bias_op", [np.zeros((0, 2))], lambda x: x, note="empty"),
 ]

@@ -6,6 +6,7 @@ from .case import Case, integers, normal
 
 X, EMPTY, INT = normal(2, 3, 4), np.zeros((0, 3)), integers(9, 2, 3)
 SQUARE = normal(2, 4, 4)
+TRUNCATED = "the exporter makes the constant an integer"
 
 
 def broadcast_shape(x, shape, add_axes=()):
@@ -158,6 +159,13 @@ CASES = [
         for s in [((0, 1, 2), (2, 2, 1), 7.5), ([1, 0, 0], [-1, -1, 2], 0), ((0, 0, 0), (0, 3, 4), 1)]
     ],
     Case(
+        "slice_assign_op",
+        [INT, (0, 1), (1, 2), 0.5],
+        lambda x, *to: slice_assign(x + 0.0, *to),
+        onnx=TRUNCATED,
+        note="a fraction",
+    ),
+    Case(
         "slice_assign_matrix_op", [X, normal(3, 4, 5), (0, 1, 2), (2, 2, 1), (1, 2, 0), (2, 2, 1)], slice_assign_matrix
     ),
     Case(
@@ -173,6 +181,13 @@ CASES = [
     ],
     Case("pad_op", [normal(2, 1, 3, 3), [[1, 1]] * 4], pad, note="all axes"),
     Case("pad_op", [normal(3), [[2, 1]]], pad, note="vector"),
+    Case(
+        "pad_op",
+        [INT, [[2, 1]], "CONSTANT", 0.5],
+        lambda x, *more: pad(x + 0.0, *more),
+        onnx=TRUNCATED,
+        note="a fraction",
+    ),
     Case("pad_op", [EMPTY, [[1, 0], [0, 1]]], pad, note="empty"),
     *[Case("tile_op", [normal(2, 1, 2), r], np.tile, torch=_torch_repeat, note=note) for r, note in TILES],
     *[Case("repeat_op", [normal(2, 1, 2), r], np.tile, torch=_torch_repeat, note=note) for r, note in TILES],
