@@ -10,8 +10,8 @@ from typing import Any
 
 from .cluster import DistConfig, NodeStatus  # noqa: F401, Hetu has them here
 from .errors import hint_at_names
-from .graph import user_site
 from .ndarray import DLContext, cpu, gpu, rcpu, rgpu
+from .sites import user_site
 
 
 class DeviceGroup:

@@ -12,11 +12,12 @@ import numpy as np
 from . import checkpoint, compilation_cache, parallel, pipeline, random
 from .config import HetuConfig
 from .errors import GraphError, suggest
-from .graph import Feed, Node, Placeholder, Variable, toposort, user_site
+from .graph import Feed, Node, Placeholder, Variable, toposort
 from .group import Group, listed_nodes
 from .ndarray import ND_Sparse_Array, NDArray, as_numpy
 from .profiles import Profiles
 from .reports import Reports
+from .sites import user_site
 from .timing import timers
 from .update import UNLISTED
 

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import GraphError
-from .graph import Feed, Node, Variable, flatten, op, toposort, user_site
+from .graph import Feed, Node, Variable, flatten, op, toposort
 from .layout import plain
+from .sites import user_site
 from .trace import Env, Run, evaluate, is_float
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-import os
-import sys
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,41 +16,15 @@ from . import parallel
 from .errors import GraphError, suggest
 from .ndarray import DLContext, ND_Sparse_Array, NDArray, as_value
 from .scope import current_scope
+from .sites import user_site
 from .storage import negative, operand, storage_dtype, stored
 from .valueless import Valueless
 from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the package have them here
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 OPS: dict[str, Op] = {}
 
 _ids = itertools.count()
 _ASKED = ("key", "training", "channel_axis", "site")
-
-
-class Site(NamedTuple):
-    """The line of the user's script that made a node."""
-
-    filename: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.filename}:{self.line}"
-
-
-def user_site() -> Site:
-    """The innermost frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return Site(frame.f_code.co_filename, frame.f_lineno)
-
-
-def warn_user(message: str) -> None:
-    """A warning that points to the innermost line outside this package."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)
 
 
 class Op:

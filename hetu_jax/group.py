@@ -16,7 +16,8 @@ import numpy as np
 
 from . import costs, layout, parallel, partial, precision, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
-from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort, user_site, warn_user
+from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort
+from .sites import user_site, warn_user
 from .trace import Env, Run, evaluate, missing_value
 from .update import UNLISTED
 

@@ -14,9 +14,10 @@ import numpy as np
 import optax
 
 from .errors import GraphError, hint_at_names
-from .graph import Node, Variable, flatten, toposort, user_site
+from .graph import Node, Variable, flatten, toposort
 from .initializers import ConstantInit
 from .lr_scheduler import FixedScheduler
+from .sites import user_site
 from .trace import is_float
 from .update import LearningRate, OptimizerOp
 from .update_ops import *  # noqa: F403, Hetu's names of updates

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from .errors import FeedError, GraphError
-from .graph import Feed, Node, Variable, user_site
+from .graph import Feed, Node, Variable
 from .group import Group
 from .ndarray import NDArray, as_numpy
+from .sites import user_site
 from .trace import Env, Run
 from .update import LearningRate, OptimizerOp
 

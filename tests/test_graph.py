@@ -10,7 +10,8 @@ import pytest
 
 import hetu_jax as ht
 from hetu_jax.errors import FeedError, OpError
-from hetu_jax.graph import OPS, Feed, Op, Placeholder, Site, Variable, flatten, op, toposort
+from hetu_jax.graph import OPS, Feed, Op, Placeholder, Variable, flatten, op, toposort
+from hetu_jax.sites import Site
 
 
 def evaluate(node, feed_dict=None):
