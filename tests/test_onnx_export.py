@@ -582,7 +582,7 @@ def imported(text, **initializers):
     """The graph in ONNX's text form, imported, with these initializers."""
     model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {text}')
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in initializers.items())
-    return model, ax.onnx2hetu._graph(model, None)
+    return model, ax.onnx2hetu._graph(model)
 
 
 def round_trip(text, feeds, operators_after, outputs=None, **initializers):

@@ -249,7 +249,7 @@ def test_a_branch_whose_shape_the_condition_decides_is_one_program():
         helper.make_node("If", ["c"], ["y"], then_branch=branches["kept"], else_branch=branches["flat"]),
     ]
     model = model_of(nodes, [("x", 1, ["N", 2, 3]), ("c", 9, [])], [("y", 1, None)])
-    graph = onnx2hetu._graph(model, None)
+    graph = onnx2hetu._graph(model)
     executor, (x, c) = ht.Executor(graph.outputs), graph.inputs
     for seed in range(3):
         for cond in (True, False):
@@ -350,6 +350,36 @@ def test_external_data_is_read_from_the_folder_of_the_model(tmp_path):
 def test_external_data_stays_in_the_folder_and_within_its_file(tmp_path, location, length):
     with pytest.raises(OnnxImportError, match="'w'"):
         onnx2hetu.load_onnx(external(tmp_path, location, length))
+
+
+def linked(tmp_path, target):
+    """A model and its data as the Hugging Face Hub caches them: links to files in another folder."""
+    whole = external(tmp_path, "data")
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshot").mkdir()
+    whole.rename(tmp_path / "blobs" / "a")
+    (tmp_path / "inside" / "data").rename(tmp_path / "blobs" / "b")
+    (tmp_path / "snapshot" / "model.onnx").symlink_to(tmp_path / "blobs" / "a")
+    (tmp_path / "snapshot" / "data").symlink_to(tmp_path / target)
+    return tmp_path / "snapshot" / "model.onnx"
+
+
+def test_links_beside_a_model_that_is_a_link_lead_where_it_leads(tmp_path):
+    graph = onnx2hetu.load_onnx_graph(linked(tmp_path, "blobs/b"))
+    assert graph.variables["w"].value.tolist() == [0, 1, 2]
+
+
+def test_links_do_not_lead_elsewhere(tmp_path):
+    with pytest.raises(OnnxImportError, match="'data', outside the model's folder"):
+        onnx2hetu.load_onnx(linked(tmp_path, "data"))
+
+
+def test_a_large_model_may_be_a_link(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    weights, _ = large(tmp_path / "blobs" / "a")
+    (tmp_path / "model.onnx").symlink_to(tmp_path / "blobs" / "a")
+    graph = onnx2hetu.load_onnx_graph(tmp_path / "model.onnx")
+    np.testing.assert_array_equal(graph.variables["w"].value, weights["w"])
 
 
 def large(path, **options):

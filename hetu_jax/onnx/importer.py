@@ -63,13 +63,13 @@ class Scope:
 class Importer:
     """Records the nodes of one model.
 
-    model: the parsed file.  folder: where its external data lies, or None.
+    model: the parsed file.  folders: where its external data lies, as for `Tensors`.
     After `run`: `inputs` and `outputs` are the graph's, in order; `variables` are by name; `scope` has every value.
     Raises OnnxImportError for what makes no sense or is not supported, naming the node.
     """
 
-    def __init__(self, model: ModelProto, folder: str | None):
-        self.model, self.tensors = model, Tensors(folder)
+    def __init__(self, model: ModelProto, folders: Sequence[str] = ()):
+        self.model, self.tensors = model, Tensors(folders)
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.opsets = _opsets(model.opset_import) or {"": 1}
         self.variables: dict[str, Variable] = {}
