@@ -358,7 +358,13 @@ def test_more_than_one_file_holds(tmp_path, monkeypatch):
     y = ht.matmul_op(x, weight("w", 30, 40))
     with pytest.raises(OnnxExportError, match="larger than the 2 GB .* external_data=True"):
         export(ht.Executor([y]), [x], [y], tmp_path / "model.onnx")
+    with pytest.raises(OnnxExportError, match="pass a path and external_data=True"):
+        export(ht.Executor([y]), [x], [y], external_data=True)
     assert list(tmp_path.iterdir()) == []
+    model = export(ht.Executor([y]), [x], [y], tmp_path / "model.onnx", external_data=True)
+    assert len(model.SerializeToString()) < 1000 and model.graph.initializer[0].external_data
+    (result,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"x": numbers(2, 30)})
+    np.testing.assert_allclose(result, numbers(2, 30) @ numbers(30, 40), rtol=1e-5, atol=1e-6)
 
 
 def test_versions():

@@ -17,7 +17,7 @@ from ..graph import Feed, Node, Placeholder, Variable, toposort
 from . import export_imported, export_jaxpr, exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
 from .export_graphs import GraphWriter, can_export, has_graphs
-from .files import MAX_BYTES, save
+from .files import MAX_BYTES, outside, save
 from .inputs import Inputs, own_name
 from .nodes import FamiliarNode, OnnxNode
 from .registry import call, exporter_of
@@ -57,7 +57,8 @@ def export(
     dynamic_axes: further open dimensions by input (the node or its name): axis numbers, or names by axis number.
     input_shapes: shapes by input, for what was never fed; a string or None in a shape leaves that dimension open.
     names: names for inputs, outputs and other nodes in place of their own.
-    external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB.
+    external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB, when the returned model has
+        none of them either.
     metadata: pairs of strings to store in the model.
     fold_batch_norm: put batch norm into the filters and bias of the convolution before it, where there is one.
     Returns: the model.
@@ -80,11 +81,13 @@ def export(
         walk = _walked(_Walk(Builder(opset), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs)
     rewrite.simplify(walk.g, {value.name for value in walk.outputs}, fold_batch_norm)
     path = onnx_save_dir if path is None else path
-    if walk.size > MAX_BYTES and path is not None and not external_data:
-        raise OnnxExportError("the model is larger than the 2 GB that one ONNX file holds: pass external_data=True")
+    if walk.size > MAX_BYTES and (path is None or not external_data):
+        raise OnnxExportError(
+            "the model is larger than the 2 GB that one ONNX file holds: pass a path and external_data=True"
+        )
     model = _assemble(walk, shapes, job_name, metadata or {})
     if path is not None:
-        save(model, os.fspath(path), external_data)
+        save(model, os.fspath(path), walk.arrays() if external_data else None)
     return model
 
 
@@ -119,6 +122,10 @@ class _Walk:
     def size(self) -> int:
         """The bytes of what the model stores."""
         return sum(value.array.nbytes for value in self.g.initializers.values())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the model stores, by name."""
+        return {name: np.asarray(value.array) for name, value in self.g.initializers.items()}
 
     def input(self, node: Node) -> None:
         known = self.shapes[node]
@@ -296,12 +303,17 @@ def _assemble(walk: _Walk, shapes: Inputs, job_name: str | None, metadata: Mappi
 
 
 def _model(walk: _Walk, doc: str, initializers: Sequence[Value]) -> onnx.ModelProto:
-    tensors = [numpy_helper.from_array(np.asarray(value.array), value.name) for value in initializers]
+    tensors = [_tensor(value, walk.size > MAX_BYTES and value.array.size > SMALL) for value in initializers]
     inputs, outputs = (list(map(_info, values)) for values in (walk.inputs, walk.outputs))
     graph = helper.make_graph(walk.g.nodes, "hetu_jax", inputs, outputs, tensors, doc_string=doc)
     operators = [helper.make_opsetid(domain, version) for domain, version in walk.g.opsets.items()]
     version = helper.find_min_ir_version_for(operators, ignore_unknown=True)
     return helper.make_model(graph, opset_imports=operators, ir_version=version, producer_name="hetu_jax")
+
+
+def _tensor(value: Value, beside: bool) -> onnx.TensorProto:
+    array = np.asarray(value.array)
+    return outside(array, value.name) if beside else numpy_helper.from_array(array, value.name)
 
 
 def _find_shapes(walk: _Walk, shapes: Inputs) -> None:
