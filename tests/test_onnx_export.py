@@ -7,8 +7,10 @@ import time
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import onnx
+import onnx.reference
 import onnxruntime
 import pytest
 
@@ -584,9 +586,9 @@ def test_primitives_of_a_trace():
 # Imported graphs
 
 
-def imported(text, **initializers):
+def imported(text, opset=18, **initializers):
     """The graph in ONNX's text form, imported, with these initializers."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {text}')
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> {text}')
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in initializers.items())
     return model, ax.onnx2hetu._graph(model)
 
@@ -647,3 +649,92 @@ def test_imported_recurrence():
         w=numbers(1, 12, 3),
         r=numbers(1, 12, 4),
     )
+
+
+# Operators of old opsets, with what they go back as at the default one
+OLD = {
+    "clip": (9, "y = Clip <min: float = -0.1, max: float = 0.1> (x)", ["Clip"]),
+    "pad": (10, "y = Pad <pads: ints = [0,0,1,0,0,0,1,0], value: float = 0.5> (x)", ["Pad"]),
+    "upsample": (7, "y = Upsample <scales: floats = [1,1,2,2]> (x)", ["Resize"]),
+    "resize": (10, "y = Resize <mode: string = \"linear\"> (x, scales)", ["Resize"]),
+    "scatter": (9, "y = Scatter <axis: int = 3> (x, indices, x)", ["ScatterElements"]),
+    "dropout": (7, "r = Relu (x) d = Dropout <ratio: float = 0.3> (r) y = Neg (d)", ["Relu", "Neg"]),
+    "groups": (18, "y = GroupNormalization <num_groups: int = 2> (x, two, two)", None),
+    "top": (9, "y, i = TopK <k: int = 2> (x)", ["TopK"]),
+    "sampling": (16, "y = GridSample <mode: string = \"bicubic\"> (x, grid)", ["GridSample"]),
+}
+OLD_STORED = {
+    "scales": np.array([1, 1, 2, 2], np.float32),
+    "indices": np.arange(4)[::-1].reshape(1, 1, 1, 4).repeat(4, 1).repeat(2, 0),
+    "two": np.array([0.5, 2], np.float32),
+    "grid": numbers(2, 3, 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_operators_of_old_opsets_go_back(name):
+    opset, text, wanted = OLD[name]
+    before, graph = imported(
+        f"net (float[2,4,1,4] x) => (float[?,?,?,?] y) {{ {text} }}",
+        opset,
+        **{stored: array for stored, array in OLD_STORED.items() if f" {stored}" in text},
+    )
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert wanted is None or operators(after) == wanted
+    before.ir_version = 3 if opset < 9 else 8
+    session = onnxruntime.InferenceSession(before.SerializeToString(), providers=["CPUExecutionProvider"])
+    value = numbers(2, 4, 1, 4)
+    (result,), expected = run(after, x=value), session.run(None, {"x": value})[0]
+    assert result.dtype == expected.dtype
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["n = Cast <to: int = 17> (x) y = Cast <to: int = 1> (n)", "y = CastLike (x, narrow)"])
+def test_element_types_that_an_opset_lacks(text):
+    stored = {"narrow": np.zeros(1, ml_dtypes.float8_e4m3fn)} if "narrow" in text else {}
+    kind = "float8e4m3fn" if stored else "float"
+    _, graph = imported(f"net (float[2] x) => ({kind}[2] y) {{ {text} }}", 19, **stored)
+    with pytest.raises(OnnxExportError, match="float8_e4m3fn at .*: export with a newer one"):
+        export(ht.Executor(graph.outputs), graph.inputs, graph.outputs, opset=13)
+
+
+@pytest.mark.parametrize(
+    "text, stored, wanted, compute",
+    [
+        ("y = Add <axis: int = 1, broadcast: int = 1> (x, s)", numbers(3), None, lambda x, s: x + s[:, None]),
+        ("y = PRelu (x, s)", numbers(3), ["PRelu"], lambda x, s: np.where(x < 0, x * s[:, None], x)),
+        ("y = Concat (x, s)", numbers(2, 3, 3), ["Concat"], lambda x, s: np.concatenate([x, s], 1)),
+        ("i = Cast <to: string = \"INT32\"> (s) f = Cast <to: string = \"FLOAT\"> (i) y = Add <broadcast: int = 1> (x, f)",
+         np.full(3, 1.5, np.float32), None, lambda x, s: x + 1),
+    ],
+)  # fmt: skip
+def test_the_first_operators_go_back(text, stored, wanted, compute):
+    """What ONNX Runtime does not read any more."""
+    _, graph = imported(f"net (float[2,3,3] x) => (float[?,?,?] y) {{ {text} }}", 3, s=stored)
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert wanted is None or operators(after) == wanted
+    np.testing.assert_allclose(run(after, x=numbers(2, 3, 3))[0], compute(numbers(2, 3, 3), stored), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text, opset, target",
+    [
+        ("y = SpaceToDepth <blocksize: int = 2, mode: string = \"CRD\"> (x)", 27, 26),
+        ("s = Shape <start: int = 3> (x) f = Cast <to: int = 1> (s) y = Mul (x, f)", 15, 13),
+        ("y = ReduceMax <keepdims: int = 1> (x, axes)", 18, 13),
+        ("y = ReduceMean (x, axes)", 18, 17),
+        ("y, z = Split <axis: int = 2, num_outputs: int = 2> (x)", 18, 17),
+        ("y = GridSample <mode: string = \"linear\"> (x, x)", 20, 16),
+        ("y = Reshape <allowzero: int = 1> (x, shape)", 18, 13),
+    ],
+)  # fmt: skip
+def test_what_an_older_opset_lacks_is_said_otherwise(text, opset, target):
+    stored = {"axes": np.array([1]), "shape": np.array([2, -1, 4, 2])}
+    stored = {name: array for name, array in stored.items() if name in text}
+    before, graph = imported(f"net (float[2,2,4,2] x) => (float[?,?,?,?] y) {{ {text} }}", opset, **stored)
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs, opset=target)
+    assert after.opset_import[0].version == target
+    value = numbers(2, 2, 4, 2)
+    before.ir_version = 10
+    wanted = onnx.reference.ReferenceEvaluator(before).run(None, {"x": value})
+    np.testing.assert_allclose(run(after, x=value)[0], wanted[0], rtol=1e-5, atol=1e-6)

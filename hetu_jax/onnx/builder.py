@@ -183,6 +183,8 @@ class Builder:
         """`value` in another dtype; itself where it has that one."""
         if value.dtype == np.dtype(dtype):
             return value
+        if _type_text(value.dtype) not in _texts(operator_schema("Cast", self.opset), "T1"):
+            self.refuse(f"ONNX has no {value.dtype} at opset {self.opset}: export with a newer one")
         return self.shaped(self.Cast(value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype))), value.shape)
 
     def floats(self, value: Any) -> Any:
@@ -362,9 +364,14 @@ def _type_text(dtype: np.dtype) -> str:
     return f"tensor({onnx.TensorProto.DataType.Name(helper.np_dtype_to_tensor_dtype(dtype)).lower()})"
 
 
+def _texts(schema: Any, variable: str) -> Sequence[str]:
+    """The types that a type variable of an operator may stand for."""
+    return next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+
+
 def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:
     """`dtype`, or float32 where the operator takes floats and not this dtype."""
-    texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+    texts = _texts(schema, variable)
     if _type_text(dtype) in texts:
         return dtype
     if "tensor(float)" in texts:
@@ -387,7 +394,7 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
         return types[text]
     if text.startswith("tensor("):
         return dtype_of_text(text)
-    texts = next(c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text)
+    texts = _texts(schema, text)
     if len(texts) == 1:
         return dtype_of_text(texts[0])
     said = {
@@ -398,6 +405,9 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
     if number is None and "value" in attributes:
         number = attributes["value"].data_type
     if number is not None:
-        return np.dtype(helper.tensor_dtype_to_np_dtype(number))
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(number))
+        if _type_text(dtype) not in texts:
+            raise OnnxExportError(f"{schema.name} gives no {dtype} at this opset: export with a newer one")
+        return dtype
     first = next(iter(types.values()), np.dtype(np.float32))
     return first if _type_text(first) in texts else np.dtype(np.float32)
