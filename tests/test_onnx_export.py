@@ -18,7 +18,7 @@ import hetu_jax as ht
 from hetu_jax import onnx as ax
 from hetu_jax.errors import OnnxExportError
 from hetu_jax.graph import Op
-from hetu_jax.onnx import registry
+from hetu_jax.onnx import builder, registry
 from hetu_jax.onnx.hetu2onnx import export
 
 CNN = ["Conv", "Relu", "AveragePool", "Conv", "Relu", "AveragePool", "Reshape", "Gemm"]
@@ -649,6 +649,31 @@ def test_imported_recurrence():
         w=numbers(1, 12, 3),
         r=numbers(1, 12, 4),
     )
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("s = SplitToSequence <axis: int = 1> (x) y = SequenceAt (s, one)", ["SplitToSequence", "SequenceAt"]),
+        (
+            "s = SequenceConstruct (x, x) t = SequenceInsert (s, x) y = ConcatFromSequence <axis: int = 1> (t)",
+            ["SequenceConstruct", "SequenceInsert", "ConcatFromSequence"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["float", "int32"])
+def test_sequences_inside_a_graph(text, wanted, kind):
+    stored = {"one": np.array(1)} if "one" in text else {}
+    feed = np.arange(6, dtype="float32" if kind == "float" else kind).reshape(2, 3)
+    text = f"net ({kind}[N,3] x) => ({kind}[N,M] y) {{ {text} }}"
+    round_trip(text, {"x": feed}, wanted, **stored)
+
+
+def test_narrow_constants_of_one_width_stay_apart():
+    """Equal bits in two dtypes of one width are two tensors."""
+    kinds = [ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+    g = builder.Builder(26)
+    assert len({g.constant(np.zeros(2, kind), kind).name for kind in kinds}) == 4
 
 
 # Operators of old opsets, with what they go back as at the default one

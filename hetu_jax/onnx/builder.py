@@ -173,7 +173,7 @@ class Builder:
         array = np.asarray(value, dtype)
         if dtype is None:
             array = array.astype({"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype))
-        key = (hint, array.dtype.str, array.shape, array.tobytes())
+        key = (hint, array.dtype.name, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"{hint}_{array.item():g}" if array.ndim == 0 and array.dtype.kind in "if" else hint
             self._constants[key] = self.initializer(name, array)
@@ -365,8 +365,9 @@ def _type_text(dtype: np.dtype) -> str:
 
 
 def _texts(schema: Any, variable: str) -> Sequence[str]:
-    """The types that a type variable of an operator may stand for."""
-    return next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+    """The types that a type variable of an operator may stand for; for sequences, those of their elements."""
+    texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+    return [text.replace("seq(", "").replace("))", ")") for text in texts]
 
 
 def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:

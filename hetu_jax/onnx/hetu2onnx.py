@@ -21,7 +21,7 @@ from .files import MAX_BYTES, outside, save
 from .inputs import Inputs, own_name
 from .nodes import FamiliarNode, OnnxNode
 from .registry import call, exporter_of
-from .shapes import NAMELESS, Symbols
+from .shapes import NAMELESS, Known, Symbols
 
 DEFAULT_OPSET = 26
 OLDEST_OPSET = 13
@@ -155,7 +155,7 @@ class _Walk:
             return
         value.shape = getattr(known, "shape", None)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if self._is_of_onnx(node) else value.dtype
-        if known is not None and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
+        if isinstance(known, Known) and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
