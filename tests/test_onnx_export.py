@@ -681,12 +681,12 @@ OLD = {
     "clip": (9, "y = Clip <min: float = -0.1, max: float = 0.1> (x)", ["Clip"]),
     "pad": (10, "y = Pad <pads: ints = [0,0,1,0,0,0,1,0], value: float = 0.5> (x)", ["Pad"]),
     "upsample": (7, "y = Upsample <scales: floats = [1,1,2,2]> (x)", ["Resize"]),
-    "resize": (10, "y = Resize <mode: string = \"linear\"> (x, scales)", ["Resize"]),
+    "resize": (10, 'y = Resize <mode: string = "linear"> (x, scales)', ["Resize"]),
     "scatter": (9, "y = Scatter <axis: int = 3> (x, indices, x)", ["ScatterElements"]),
     "dropout": (7, "r = Relu (x) d = Dropout <ratio: float = 0.3> (r) y = Neg (d)", ["Relu", "Neg"]),
     "groups": (18, "y = GroupNormalization <num_groups: int = 2> (x, two, two)", None),
     "top": (9, "y, i = TopK <k: int = 2> (x)", ["TopK"]),
-    "sampling": (16, "y = GridSample <mode: string = \"bicubic\"> (x, grid)", ["GridSample"]),
+    "sampling": (16, 'y = GridSample <mode: string = "bicubic"> (x, grid)', ["GridSample"]),
 }
 OLD_STORED = {
     "scales": np.array([1, 1, 2, 2], np.float32),

@@ -270,6 +270,30 @@ def test_roles_of_initializers(tmp_path):
     assert "x: float32[N, 3, 8, 8]" in repr(graph) and "output y" in repr(graph)
 
 
+def test_weights_in_nodes_are_trainable_like_initializers():
+    stored = {"w": rng(4, 3), "s": np.ones(3, np.float32), "m": rng(3), "v": np.ones(3, np.float32)}
+    constants = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(a)) for name, a in stored.items()
+    ]
+    root = helper.make_node("Constant", [], ["root"], value_float=2.0)
+    nodes = [
+        *constants,
+        root,
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("BatchNormalization", ["a", "s", "m", "m", "v"], ["b"]),
+        helper.make_node("Div", ["b", "root"], ["y"]),
+    ]
+    model = model_of(nodes, [("x", 1, ["N", 4])], [("y", 1, ["N", 3])])
+    agrees(model, rng(2, 4))
+    variables = onnx2hetu._graph(model).variables
+    assert {name: variable.trainable for name, variable in variables.items()} == {
+        "w": True,
+        "s": True,
+        "m": False,
+        "v": False,
+    }
+
+
 def relu(name="x", result="y"):
     return helper.make_node("Relu", [name], [result], name="act")
 
@@ -453,3 +477,33 @@ def test_operators_are_called_as_in_the_standard():
     for operator in operators.REGISTRIES[""].values():
         known = named.get(("", operator.onnx_name))
         assert known is None or set(operator.attributes) <= known, operator.onnx_name
+
+
+def test_operators_take_all_that_any_version_of_the_standard_has():
+    missing = []
+    for schema in onnx.defs.get_all_schemas_with_history():
+        operator = operators.find(schema.domain, schema.name, schema.since_version)
+        if schema.domain or operator is None:
+            continue
+        inputs = [object()] * schema.min_input
+        for name in schema.attributes:
+            if name in [formal.name for formal in schema.inputs]:  # Split of opset 1 has `split` twice
+                continue
+            attributes = {name: object()} | {n: object() for n, a in schema.attributes.items() if a.required}
+            try:
+                operator.bind_node(inputs, attributes, 1)
+            except OnnxImportError as error:
+                missing.append((schema.since_version, str(error)))
+    assert set(missing) == {(1, "LpPool needs its attribute 'kernel_shape'"), (1, "Reshape needs its input 'shape'")}
+
+
+def test_element_types_by_name():
+    """As the first version of Cast says them."""
+    model = plain(
+        helper.make_node("Cast", ["x"], ["h"], to="FLOAT16"),
+        helper.make_node("Cast", ["h"], ["y"], to="FLOAT"),
+        opset=5,
+    )
+    x, y = onnx2hetu.from_onnx(model)
+    (got,) = evaluate([y], {x: np.array([0.1], np.float32)})
+    np.testing.assert_array_equal(got, np.array([0.1], np.float16).astype(np.float32))

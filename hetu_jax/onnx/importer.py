@@ -31,10 +31,12 @@ Attributes = dict[str, Any]
 class Scope:
     """The values by name in one graph, and through `outer` in the graphs around it.
 
-    types: the element types that are known.  later: the names that nodes of the graph make, perhaps later.
+    roles: what its stored tensors are for; None inside functions.  types: the element types that are known.
+    later: the names that nodes of the graph make, perhaps later.
     """
 
-    def __init__(self, outer: Scope | None = None):
+    def __init__(self, roles: Roles | None = None, outer: Scope | None = None):
+        self.roles = roles
         self.values: dict[str, Any] = {}
         self.types: ChainMap[str, checks.Type] = ChainMap({}, *(outer.types.maps if outer else ()))
         self.later: set[str] = set()
@@ -73,7 +75,7 @@ class Importer:
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.opsets = _opsets(model.opset_import) or {"": 1}
         self.variables: dict[str, Variable] = {}
-        self.scope = Scope()
+        self.scope = Scope(Roles(model.graph))
         self.inner: list[set[Node]] = []
         self.inputs: list[Node] = []
         self.outputs: list[Node] = []
@@ -86,8 +88,7 @@ class Importer:
         if missing:
             raise OnnxImportError(_unsupported_text(missing))
         graph = self.model.graph
-        roles = Roles(graph)
-        self._initializers(graph, self.scope, roles)
+        self._initializers(graph, self.scope)
         for info in [info for info in graph.input if info.name not in self.scope]:
             self.scope[info.name] = node = self._input(info)
             self.scope.types[info.name] = info.type.tensor_type.elem_type or None
@@ -130,15 +131,15 @@ class Importer:
             ):
                 yield node.domain, node.op_type, node.name, opsets.get(_domain(node.domain))
 
-    def _initializers(self, graph: GraphProto, scope: Scope, roles: Roles) -> None:
+    def _initializers(self, graph: GraphProto, scope: Scope) -> None:
         for tensor in graph.initializer:
             with _at(f"initializer {tensor.name!r}"):
                 scope.types[tensor.name] = tensor.data_type
-                scope[tensor.name] = self._stored(tensor.name, self.tensors.array(tensor), roles)
+                scope[tensor.name] = self._stored(tensor.name, self.tensors.array(tensor), scope.roles)
         for tensor in graph.sparse_initializer:
             name = tensor.values.name
             with _at(f"initializer {name!r}"):
-                scope[name] = self._stored(name, self.tensors.sparse(tensor), roles)
+                scope[name] = self._stored(name, self.tensors.sparse(tensor), scope.roles)
 
     def _stored(self, name: str, array: np.ndarray, roles: Roles) -> Any:
         """A Variable; or the array itself where it is text, a part of shape arithmetic, or a few integers."""
@@ -195,13 +196,18 @@ class Importer:
                 raise OnnxImportError(f"Gradient has no attribute {', '.join(map(repr, sorted(unknown)))}")
             results = self._gradient(inputs, scope, **attributes)
         else:
-            results = self._record(node, inputs, attributes, opsets)
+            results = self._record(node, inputs, attributes, opsets, scope.roles)
         for name, value, kind in zip(node.output, results, types, strict=False):
             if name:
                 scope[name], scope.types[name] = value, kind
 
     def _record(
-        self, node: NodeProto, inputs: list[Any], attributes: Attributes, opsets: Mapping[str, int]
+        self,
+        node: NodeProto,
+        inputs: list[Any],
+        attributes: Attributes,
+        opsets: Mapping[str, int],
+        roles: Roles | None,
     ) -> Sequence[Any]:
         """What the outputs of a node are: nodes, or arrays that are known."""
         operator = operators.find(node.domain, node.op_type, _version(opsets, node.domain))
@@ -213,7 +219,7 @@ class Importer:
         arguments = operator.bind_node(inputs, attributes, count)
         name = node.output[0] if node.output and count == 1 else node.name or node.op_type
         if operator.onnx_name == "Constant":
-            return [self._constant(name, operator.fn(**arguments))]
+            return [self._constant(name, operator.fn(**arguments), roles)]
         known = familiar.folded(operator, arguments, count)
         if known is not None:
             return known
@@ -233,8 +239,10 @@ class Importer:
             raise OnnxImportError(f"Gradient must be taken at {', '.join((*xs, *zs))}: other inputs are not supported")
         return gradients(scope[y], named[: len(xs)])
 
-    def _constant(self, name: str, array: Any) -> Any:
-        """A constant: known, or a Variable where it is large."""
+    def _constant(self, name: str, array: Any, roles: Roles | None) -> Any:
+        """A constant: in a graph what an initializer is, but for single numbers; in functions known unless large."""
+        if roles is not None and array.ndim:
+            return self._stored(name, array, roles)
         if is_text(array) or small(array.shape):
             return array
         return self.variable(name, array, False)
@@ -300,9 +308,9 @@ class Importer:
         raise OnnxImportError(f"the attribute {attribute.name!r} is of a kind that is not supported ({kind})")
 
     def _subgraph(self, graph: GraphProto, outer: Scope, opsets: Mapping[str, int], given: Attributes) -> Subgraph:
-        scope, inner = Scope(outer), set()
+        scope, inner = Scope(Roles(graph), outer), set()
         self.inner.append(inner)
-        self._initializers(graph, scope, Roles(graph))
+        self._initializers(graph, scope)
         formals = [self._own(Formal(info.name)) for info in graph.input]
         for formal in formals:
             scope[formal.name] = formal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from onnx import GraphProto, NodeProto
 
@@ -71,10 +71,11 @@ class Roles:
     """The names of a graph's settings (`shapes`) and of floats that training leaves alone (`frozen`)."""
 
     def __init__(self, graph: GraphProto):
-        makers = {name: node for node in graph.node for name in node.output}
-        self.frozen = {name for node in graph.node for name in _named(node, _FROZEN.get(node.op_type, ()))}
+        nodes = list(_nodes(graph))
+        makers = {name: node for node in nodes for name in node.output}
+        self.frozen = {name for node in nodes for name in _named(node, _FROZEN.get(node.op_type, ()))}
         self.shapes: set[str] = set()
-        pending = [name for node in graph.node for name in _named(node, _SETTINGS.get(node.op_type, ()))]
+        pending = [name for node in nodes for name in _named(node, _SETTINGS.get(node.op_type, ()))]
         while pending:
             name = pending.pop()
             if name in self.shapes:
@@ -83,6 +84,14 @@ class Roles:
             maker = makers.get(name)
             if maker is not None and maker.op_type in _THROUGH:
                 pending.extend(maker.input)
+
+
+def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    """The nodes of a graph, and of the graphs inside them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
 
 
 def _named(node: NodeProto, places: Iterable[int] | None) -> list[str]:
