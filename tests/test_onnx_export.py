@@ -18,7 +18,7 @@ import hetu_jax as ht
 from hetu_jax import onnx as ax
 from hetu_jax.errors import OnnxExportError
 from hetu_jax.graph import Op
-from hetu_jax.onnx import builder, registry
+from hetu_jax.onnx import builder, registry, rewrite
 from hetu_jax.onnx.hetu2onnx import export
 
 CNN = ["Conv", "Relu", "AveragePool", "Conv", "Relu", "AveragePool", "Reshape", "Gemm"]
@@ -295,6 +295,61 @@ def test_refusals(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         ax.hetu2onnx.export(executor, [x], [y], tmp_path / "nowhere" / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_make_no_sense(tmp_path):
+    x = ht.Variable("x")
+    y = ht.matmul_op(x, weight("w", 3, 2), name="y")
+    executor = ht.Executor([y])
+    for message, options in {
+        "opset must be a number": {"opset": "17"},
+        "metadata must be a dict": {"metadata": ["a"]},
+        "dynamic_axes of 'x' must be a list": {"dynamic_axes": {"x": 0}},
+        "input_shapes of 'x' must be a list": {"input_shapes": {"x": 5}},
+        "must give each node a name of its own, and not 5": {"names": {y: 5}},
+        "a name of its own, and not 'a' for 'y'": {"names": {x: "a", "y": "a"}},
+        "names has 'z', which is no node": {"names": {"z": "a"}},
+        "path is empty": {"path": ""},
+        "and not both": {"path": tmp_path / "a", "onnx_save_dir": tmp_path / "b"},
+        "size of the batch of Placeholder 'x' .* dynamic_batch=False": {"dynamic_batch": False},
+    }.items():
+        with pytest.raises(OnnxExportError, match=message):
+            export(executor, [x], [y], **options)
+    assert export(executor, [x], [y], names={"y": "scores"}).graph.output[0].name == "scores"
+
+
+def test_the_batch_is_called_as_any_input_says():
+    x, z = ht.Variable("x"), ht.Variable("z")
+    y = x + z
+    executor = ht.Executor([y])
+    executor.run(feed_dict={x: numbers(4, 3), z: numbers(4, 3)})
+    for node in (x, z):
+        model = export(executor, [x, z], [y], dynamic_axes={node: {0: "batch"}})
+        assert [dims(i) for i in (*model.graph.input, *model.graph.output)] == [["batch", 3]] * 3
+
+
+def test_batch_norm_in_training_mode_is_not_folded():
+    g = builder.Builder(26)
+    x, filters = g.input("x", np.float32, ("N", 2, 4, 4)), g.initializer("w", numbers(2, 2, 1, 1))
+    parts = [g.initializer(name, np.ones(2, np.float32)) for name in "sbmv"]
+    y = g.BatchNormalization(g.Conv(x, filters), *parts, training_mode=1)
+    rewrite.simplify(g, {y.name}, True)
+    assert [node.op_type for node in g.nodes] == ["Conv", "BatchNormalization"]
+
+
+def test_lookups_and_losses_are_one_node_unless_ids_are_guarded():
+    ids, table = ht.Variable("ids", dtype=np.int32), weight("table", 6, 4)
+    rows = ht.embedding_lookup_op(table, ids)
+    loss = ht.softmaxcrossentropy_sparse_op(rows, ids, ignored_index=3)
+    executor = ht.Executor([rows, loss])
+    feed = np.array([0, 3, 2], np.int32)
+    wanted = executor.run(feed_dict={ids: feed}, convert_to_numpy_ret_vals=True)
+    for guard, count in ((False, 2), (True, 17)):
+        model = export(executor, [ids], [rows, loss], guard_ids=guard)
+        assert len(model.graph.node) == count
+        for result, array in zip(run(model, ids=feed), wanted, strict=True):
+            np.testing.assert_allclose(result, array, rtol=1e-5)
+    assert not run(export(executor, [ids], [rows], guard_ids=True), ids=np.array([9, -1, 0], np.int32))[0][:2].any()
 
 
 def test_older_opset_that_lacks_an_operator():
@@ -729,7 +784,7 @@ def test_element_types_that_an_opset_lacks(text):
         ("y = Add <axis: int = 1, broadcast: int = 1> (x, s)", numbers(3), None, lambda x, s: x + s[:, None]),
         ("y = PRelu (x, s)", numbers(3), ["PRelu"], lambda x, s: np.where(x < 0, x * s[:, None], x)),
         ("y = Concat (x, s)", numbers(2, 3, 3), ["Concat"], lambda x, s: np.concatenate([x, s], 1)),
-        ("i = Cast <to: string = \"INT32\"> (s) f = Cast <to: string = \"FLOAT\"> (i) y = Add <broadcast: int = 1> (x, f)",
+        ("i = Cast <to: string = \"INT32\"> (s) f = Cast <to: string = \"FLOAT\"> (i) y = Add <broadcast:int=1> (x, f)",
          np.full(3, 1.5, np.float32), None, lambda x, s: x + 1),
     ],
 )  # fmt: skip

@@ -294,6 +294,85 @@ def test_weights_in_nodes_are_trainable_like_initializers():
     }
 
 
+def test_integers_that_32_bits_do_not_hold_are_not_cut_silently():
+    nodes = [helper.make_node("Gather", ["big", "x"], ["y"])]
+    ends = [("x", 7, ["N"])], [("y", 7, ["N"])]
+    with pytest.raises(OnnxImportError, match="initializer 'big': it has integers that 32 bits do not hold: .*x64"):
+        onnx2hetu.from_onnx(model_of(nodes, *ends, {"big": np.full(20_000, 2**40)}))
+    far = {"far": np.array([2**63 - 1])}
+    agrees(model_of([helper.make_node("Min", ["x", "far"], ["y"])], *ends, far), np.array([3, 4]))
+    x, y = onnx2hetu.from_onnx(
+        model_of([helper.make_node("Add", ["x", "big"], ["y"])], *ends, {"big": np.array([2**40])})
+    )
+    with pytest.warns(UserWarning, match=f"such as {2**40}, do not fit"):
+        evaluate([y], {x: np.array([3])})
+
+
+def test_dtypes_of_stored_tensors_come_back():
+    nodes = [helper.make_node("Gather", ["table", "x"], ["y"]), helper.make_node("Mul", ["z", "w"], ["v"])]
+    stored = {"table": np.arange(20_000), "w": np.ones(2)}
+    model = model_of(nodes, [("x", 7, ["N"]), ("z", 11, [2])], [("y", 7, ["N"]), ("v", 11, [2])], stored)
+    graph = onnx2hetu._graph(model)
+    again = hetu2onnx.export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert {tensor.name: tensor.data_type for tensor in again.graph.initializer} == {"table": 7, "w": 11}
+    assert [info.type.tensor_type.elem_type for info in again.graph.output] == [7, 11]
+    assert [node.op_type for node in again.graph.node] == ["Gather", "Mul"]
+
+
+def test_outputs_are_shown_as_the_model_declares_them():
+    nodes = [helper.make_node("TopK", ["x", "k"], ["v", "i"])]
+    graph = onnx2hetu._graph(
+        model_of(nodes, [("x", 1, ["N", 5])], [("v", 1, ["N", 2]), ("i", 7, ["N", 2])], {"k": np.array([2])})
+    )
+    assert "output v: float32[N, 2]" in repr(graph) and "output i: int64[N, 2]" in repr(graph)
+
+
+def test_feeds_that_the_model_does_not_take():
+    x, y = onnx2hetu.from_onnx(transformer())
+    for feed, error, message in [
+        (np.full((2, 3), 1.5), TypeError, "takes integers, and was fed fractions"),
+        (np.ones(3, int), ValueError, r"fed the shape \(3,\), and the model declares \['N', 'T'\]"),
+    ]:
+        with pytest.raises(error, match=message):
+            evaluate([y], {x: feed})
+
+
+def test_operators_of_a_domain_that_is_not_imported_are_the_newest():
+    model = plain(helper.make_node("Softmax", ["x"], ["y"], axis=0), domains=["ai.onnx.ml"])
+    del model.opset_import[0]
+    x, y = onnx2hetu.from_onnx(model)
+    assert toposort([y])[-1].onnx.op.since == 13 if hasattr(y, "onnx") else y.op.since == 13
+
+
+def test_functions_that_write_out_to_millions_of_nodes_are_refused_at_once():
+    functions = [
+        helper.make_function(
+            "f", f"f{i}", ["a"], ["b"], nodes, [helper.make_opsetid("", OPSET), helper.make_opsetid("f", 1)]
+        )
+        for i, nodes in enumerate(
+            [
+                helper.make_node(f"f{i - 1}" if i else "Relu", [a], [b], domain="f" if i else "")
+                for a, b in ("ac", "cd", "db")
+            ]
+            for i in range(30)
+        )
+    ]
+    call = helper.make_node("f29", ["x"], ["y"], domain="f")
+    with pytest.raises(OnnxImportError, match="over 300,000 nodes in its functions"):
+        onnx2hetu.from_onnx(plain(call, functions=functions, domains=["f"]))
+
+
+def test_scales_of_quantised_numbers_are_left_alone():
+    nodes = [
+        helper.make_node(
+            "MatMulNBits", ["x", "w", "scales"], ["y"], domain="com.microsoft", K=32, N=4, bits=4, block_size=32
+        )
+    ]
+    stored = {"w": np.zeros((4, 1, 16), np.uint8), "scales": np.ones(4, np.float32)}
+    model = model_of(nodes, [("x", 1, ["N", 32])], [("y", 1, ["N", 4])], stored, domains=["com.microsoft"])
+    assert not onnx2hetu._graph(model).variables["scales"].trainable
+
+
 def relu(name="x", result="y"):
     return helper.make_node("Relu", [name], [result], name="act")
 

@@ -77,11 +77,12 @@ class Builder:
     are cast to the one JAX promotes them to.
 
     opset: the version of the default operator set.  opsets: of all that are used, by domain.
+    guard_ids: whether lookups and losses check ids and labels themselves, rather than leaving it to the runtime.
     result: the shape of what the exporter at work is to give, where it is known.
     """
 
-    def __init__(self, opset: int):
-        self.opset, self.opsets = opset, {"": opset}
+    def __init__(self, opset: int, guard_ids: bool = False):
+        self.opset, self.opsets, self.guard_ids = opset, {"": opset}, guard_ids
         self.nodes: list[onnx.NodeProto] = []
         self.values: dict[str, Value] = {}
         self.initializers: dict[str, Value] = {}

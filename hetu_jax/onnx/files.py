@@ -25,8 +25,9 @@ def outside(array: np.ndarray, name: str) -> onnx.TensorProto:
 
 
 def save(model: onnx.ModelProto, path: str, beside: Mapping[str, np.ndarray] | None) -> None:
-    """Writes `model` to `path`; where `beside` has the elements of its tensors by name, the large ones to `<path>.data`.
+    """Writes `model` to `path`.
 
+    beside: the elements of its tensors by name; the large ones then go to `<path>.data`.
     Tensors made by `outside` say from then on where their elements are; those of others stay in the model in memory.
 
     Raises OnnxExportError for a folder, OSError where the file cannot be written.

@@ -44,6 +44,7 @@ def export(
     external_data: bool = False,
     metadata: Mapping[str, str] | None = None,
     fold_batch_norm: bool = False,
+    guard_ids: bool = False,
 ) -> onnx.ModelProto:
     """Writes what leads from `inputs` to `outputs` as an ONNX model, in inference form.
 
@@ -61,6 +62,8 @@ def export(
         none of them either.
     metadata: pairs of strings to store in the model.
     fold_batch_norm: put batch norm into the filters and bias of the convolution before it, where there is one.
+    guard_ids: give what Hetu gives for ids and labels outside their range, too, at the price of some nodes: zeros for a
+        row that the table does not have, NaN for the loss.
     Returns: the model.
     Raises OnnxExportError for what ONNX cannot hold, naming the op and the line; OSError for an unwritable path.
     """
@@ -72,22 +75,25 @@ def export(
         )
     _check_part_of_graph(executor, inputs, outputs)
     _check_exportable(inputs, outputs)
-    names, opset = names or {}, _opset(opset)
-    given = _by_node(input_shapes, inputs), _by_node(dynamic_axes, inputs)
+    opset, metadata = _opset(opset), _mapping(metadata, "metadata")
+    names = _names(names, toposort(outputs) + inputs)
+    given = _by_node(input_shapes, inputs, "input_shapes"), _by_node(dynamic_axes, inputs, "dynamic_axes")
+    path = _path(path, onnx_save_dir)
     shapes = Inputs(inputs, outputs, names, executor.config.seen_shapes, dynamic_batch, *given)
     try:
-        walk = _walked(_Walk(Builder(opset), names, shapes.infer(), shapes.symbols), inputs, outputs)
+        walk = _walked(_Walk(Builder(opset, guard_ids), names, shapes.infer(), shapes.symbols), inputs, outputs)
     except OpenLengthError as error:
-        walk = _walked(_Walk(Builder(opset), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs)
+        walk = _walked(
+            _Walk(Builder(opset, guard_ids), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs
+        )
     rewrite.simplify(walk.g, {value.name for value in walk.outputs}, fold_batch_norm)
-    path = onnx_save_dir if path is None else path
     if walk.size > MAX_BYTES and (path is None or not external_data):
         raise OnnxExportError(
             "the model is larger than the 2 GB that one ONNX file holds: pass a path and external_data=True"
         )
-    model = _assemble(walk, shapes, job_name, metadata or {})
+    model = _assemble(walk, shapes, job_name, metadata)
     if path is not None:
-        save(model, os.fspath(path), walk.arrays() if external_data else None)
+        save(model, path, walk.arrays() if external_data else None)
     return model
 
 
@@ -184,7 +190,10 @@ class _Walk:
     def _initializer(self, node: Variable) -> Value:
         if not hasattr(node.value, "ndim"):
             raise OnnxExportError(f"{node.describe()} holds a sparse matrix, which no ONNX operator takes")
-        return self.g.initializer(self.names.get(node, node.name), node.value)
+        array = np.asarray(node.value)
+        return self.g.initializer(
+            self.names.get(node, node.name), array.astype(getattr(node, "stored_as", array.dtype))
+        )
 
     def _export(self, node: Node) -> Any:
         self.g.result = getattr(self.shapes.get(node), "shape", None)
@@ -273,21 +282,55 @@ def _check_part_of_graph(executor: Executor, inputs: Sequence[Node], outputs: Se
             )
 
 
-def _by_node(given: Mapping[Any, Any] | None, inputs: Sequence[Node]) -> dict[Node, Any]:
-    """A mapping whose keys are inputs or their names, by node."""
+def _by_node(given: Mapping[Any, Any] | None, inputs: Sequence[Node], what: str) -> dict[Node, Any]:
+    """A mapping whose keys are inputs or their names, by node; the values are lists, or dicts by axis."""
     by_name = {node.name: node for node in inputs}
     found = {}
-    for key, value in (given or {}).items():
+    for key, value in _mapping(given, what).items():
         node = by_name.get(key) if isinstance(key, str) else key
         if node not in inputs:
             raise OnnxExportError(f"{key!r} is none of the inputs ({', '.join(by_name)})")
+        if isinstance(value, str) or not isinstance(value, Sequence | Mapping):
+            raise OnnxExportError(f"{what} of {key!r} must be a list with an entry an axis, and not {value!r}")
         found[node] = value
     return found
+
+
+def _mapping(given: Any, what: str) -> Mapping[Any, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise OnnxExportError(f"{what} must be a dict, and not {given!r}")
+    return given or {}
+
+
+def _names(given: Any, graph: Sequence[Node]) -> dict[Node, str]:
+    """`names` by node, where its keys are nodes of the graph or their names."""
+    by_name = {node.name: node for node in graph}
+    found = {}
+    for key, name in _mapping(given, "names").items():
+        node = by_name.get(key) if isinstance(key, str) else key
+        if node not in graph:
+            raise OnnxExportError(f"names has {key!r}, which is no node of what is exported")
+        if not isinstance(name, str) or not name or name in found.values():
+            raise OnnxExportError(f"names must give each node a name of its own, and not {name!r} for {key!r}")
+        found[node] = name
+    return found
+
+
+def _path(path: Any, folder: Any) -> str | None:
+    """The file to write; `folder` is what Hetu calls it."""
+    if path is not None and folder is not None:
+        raise OnnxExportError(f"give path or onnx_save_dir, and not both: {path!r} and {folder!r}")
+    path = folder if path is None else path
+    if path is not None and not os.fspath(path):
+        raise OnnxExportError("path is empty: give the name of the file to write")
+    return None if path is None else os.fspath(path)
 
 
 def _opset(opset: int | None) -> int:
     newest = onnx.defs.onnx_opset_version()
     opset = min(DEFAULT_OPSET, newest) if opset is None else opset
+    if not isinstance(opset, int):
+        raise OnnxExportError(f"opset must be a number, and not {opset!r}")
     if not OLDEST_OPSET <= opset <= newest:
         raise OnnxExportError(f"opset must be {OLDEST_OPSET} to {newest}, not {opset}")
     return opset

@@ -16,7 +16,7 @@ from ..gradients import gradients, item_op
 from ..graph import Feed, Node, Variable
 from . import checks, operators
 from . import import_familiar as familiar
-from .arrays import KNOWN_SIZE, dtype_of, is_text, owned, small
+from .arrays import KNOWN_SIZE, dtype_of, fits, is_text, owned, small
 from .nodes import Formal, GraphInput, OnnxNode, Subgraph
 from .reading import Tensors
 from .roles import Roles
@@ -74,19 +74,21 @@ class Importer:
         self.model, self.tensors = model, Tensors(folders)
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.opsets = _opsets(model.opset_import) or {"": 1}
+        self.opsets.setdefault("", onnx.defs.onnx_opset_version())  # as ONNX Runtime takes it
         self.variables: dict[str, Variable] = {}
         self.scope = Scope(Roles(model.graph))
         self.inner: list[set[Node]] = []
         self.inputs: list[Node] = []
         self.outputs: list[Node] = []
         self._calls: list[tuple[str, str, str]] = []
-        self._count = 0
 
     def run(self) -> Importer:
         """Records everything."""
         missing = list(self._unsupported(self.model.graph, self.opsets, set()))
         if missing:
             raise OnnxImportError(_unsupported_text(missing))
+        if _written_out(self.model.graph, self.functions, {}) > MAX_NODES:
+            raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes in its functions, written out")
         graph = self.model.graph
         self._initializers(graph, self.scope)
         for info in [info for info in graph.input if info.name not in self.scope]:
@@ -94,7 +96,9 @@ class Importer:
             self.scope.types[info.name] = info.type.tensor_type.elem_type or None
             self.inputs.append(node)
         self._nodes(graph.node, self.scope, self.opsets, {})
-        self.outputs = [self._output(info) for info in graph.output]
+        for info in graph.output:
+            with _at(f"output {info.name!r}"):
+                self.outputs.append(self._output(info))
         return self
 
     def _output(self, info: onnx.ValueInfoProto) -> Node:
@@ -102,6 +106,7 @@ class Importer:
         kind = info.type.WhichOneof("value")
         if not isinstance(node, Feed):  # for the export, which may not find them
             node.declared = _dims(info.type.tensor_type) if kind == "tensor_type" else None
+            node.declared_dtype = dtype_of(info.type.tensor_type.elem_type) if info.type.tensor_type.elem_type else None
             node.nested = kind is not None and _is_nested(info.type)
         return node
 
@@ -149,9 +154,14 @@ class Importer:
         return self.variable(name, array, floating and array.ndim > 0 and name not in roles.frozen)
 
     def variable(self, name: str, array: np.ndarray, trainable: bool) -> Variable:
-        """A Variable with exactly these elements."""
+        """A Variable with exactly these elements, which the export stores in their own dtype again."""
+        if not fits(array):
+            raise OnnxImportError(
+                "it has integers that 32 bits do not hold: call jax.config.update('jax_enable_x64', True) first"
+            )
         made = Variable(name, np.zeros(()), trainable=trainable)
         made.become(owned(array))
+        made.stored_as = array.dtype
         self.variables.setdefault(name, made)
         return made
 
@@ -175,9 +185,6 @@ class Importer:
         """Records the nodes of a graph, or of a function that is called with the attributes `given`."""
         scope.later.update(name for node in nodes for name in node.output if name)
         for index, node in enumerate(nodes):
-            self._count += bool(self._calls)
-            if self._count > MAX_NODES:
-                raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes in its functions, written out")
             with _at(_node_text(node, index)):
                 self._node(node, scope, opsets, given)
 
@@ -321,6 +328,24 @@ class Importer:
         made = Subgraph(graph.name, formals, results)
         made.close(inner)
         return made
+
+
+def _written_out(graph: Any, functions: Mapping[tuple[str, str, str], FunctionProto], known: dict[Any, int]) -> int:
+    """How many nodes the functions that a graph or function calls have, written out.
+
+    known: the same of functions, by key; 0 for those that call themselves, which are refused later.
+    """
+    count = 0
+    for node in graph.node:
+        key = (node.domain, node.op_type, node.overload)
+        if key in functions and key not in known:
+            known[key] = 0
+            known[key] = len(functions[key].node) + _written_out(functions[key], functions, known)
+        count += known.get(key, 0)
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                count += _written_out(inner, functions, known)
+    return count
 
 
 class _at:

@@ -11,7 +11,6 @@ import onnx
 from ..errors import OnnxImportError
 from ..graph import Node, Variable
 from .importer import Importer
-from .nodes import GraphInput
 from .reading import read_model
 
 
@@ -43,9 +42,9 @@ class OnnxGraph:
 
 
 def _described(node: Node) -> str:
-    shape = node.declared if isinstance(node, GraphInput) else node.shape
+    shape = getattr(node, "declared", None) or node.shape
     dims = "unknown shape" if shape is None else ", ".join("?" if dim is None else str(dim) for dim in shape)
-    return f"{node.dtype or ''}[{dims}]"
+    return f"{getattr(node, 'declared_dtype', None) or node.dtype or ''}[{dims}]"
 
 
 def load_onnx(onnx_path: str | os.PathLike[str]) -> tuple[Any, Any]:

@@ -71,15 +71,15 @@ def _known(shape: Shape | None) -> bool:
 
 def fold_reshape(g: Builder, outputs: Set[str]) -> None:
     """A stored tensor that is read only to be reshaped is stored in that shape."""
-    readers = _reader_counts(g, outputs)
+    readers, renamed = _reader_counts(g, outputs), {}
     for node in g.nodes:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
         stored = g.initializers.get(node.input[0]) if node.op_type == "Reshape" else None
         shape = g.initializers.get(node.input[1]) if stored is not None else None
         if shape is None or readers[stored.name] > 1 or node.output[0] in outputs or 0 in shape.array:
             continue
         _reshape_stored(stored, shape.array.tolist())
-        for reader in g.nodes:
-            reader.input[:] = [stored.name if name == node.output[0] else name for name in reader.input]
+        renamed[node.output[0]] = stored.name
         readers[stored.name] = readers[node.output[0]]
 
 
@@ -163,6 +163,8 @@ def fold_batch_norm(g: Builder, outputs: Set[str]) -> None:
     for node in g.nodes:
         source = producers.get(node.input[0]) if node.op_type == "BatchNormalization" else None
         if source is None or source.op_type != "Conv" or readers[node.input[0]] > 1 or len(node.output) > 1:
+            continue
+        if any(a.name == "training_mode" and a.i for a in node.attribute):  # it reads no running statistics
             continue
         stored = [g.initializers.get(name) for name in (*source.input[1:], *node.input[1:])]
         if all(value is not None for value in stored):
