@@ -412,6 +412,12 @@ def test_all_unsupported_operators_are_named_at_once():
         onnx2hetu.from_onnx(plain(*nodes, domains=["d"]))
 
 
+def test_operators_for_one_processor_say_how_to_do_without():
+    node = helper.make_node("Conv", ["x", "x"], ["y"], domain="com.microsoft.nchwc")
+    with pytest.raises(OnnxImportError, match="nchwc.Conv .*: save the model at its optimisation level EXTENDED"):
+        onnx2hetu.from_onnx(plain(node, domains=["com.microsoft.nchwc"]))
+
+
 def test_a_tensor_may_not_declare_more_than_it_has():
     model = plain(helper.make_node("Add", ["x", "w"], ["y"]), initializers={"w": np.ones(3, np.float32)})
     model.graph.initializer[0].dims[:] = [2**40]

@@ -180,6 +180,11 @@ class Builder:
             self._constants[key] = self.initializer(name, array)
         return self._constants[key]
 
+    @property
+    def unnamed(self) -> list[str]:
+        """The names of the stored tensors that are constants, and no parameters."""
+        return [value.name for value in self._constants.values()]
+
     def cast(self, value: Value, dtype: Any) -> Value:
         """`value` in another dtype; itself where it has that one."""
         if value.dtype == np.dtype(dtype):

@@ -191,9 +191,8 @@ class _Walk:
         if not hasattr(node.value, "ndim"):
             raise OnnxExportError(f"{node.describe()} holds a sparse matrix, which no ONNX operator takes")
         array = np.asarray(node.value)
-        return self.g.initializer(
-            self.names.get(node, node.name), array.astype(getattr(node, "stored_as", array.dtype))
-        )
+        array = array.astype(getattr(node, "stored_as", array.dtype), copy=False)
+        return self.g.initializer(self.names.get(node, node.name), array)
 
     def _export(self, node: Node) -> Any:
         self.g.result = getattr(self.shapes.get(node), "shape", None)

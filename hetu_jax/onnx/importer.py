@@ -433,4 +433,7 @@ def _unsupported_text(missing: Sequence[tuple[str, str, str, int | None]]) -> st
         f"{what} at {', '.join(labels[:5])}{f' and {len(labels) - 5} more' if len(labels) > 5 else ''}"
         for what, labels in found.items()
     )
-    return f"the model has operators that are not supported: {listed}"
+    hint = ""
+    if any(domain == "com.microsoft.nchwc" for domain, *_ in missing):
+        hint = "; ONNX Runtime wrote them for one processor: save the model at its optimisation level EXTENDED"
+    return f"the model has operators that are not supported: {listed}{hint}"

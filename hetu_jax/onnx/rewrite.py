@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence, Set
 import numpy as np
 import onnx
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
+from .arrays import KNOWN_SIZE
 from .builder import Builder, Shape, Value
 
 _BROADCASTING = frozenset(
@@ -22,6 +24,8 @@ def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
     fold: whether batch norm becomes a part of the convolution before it.
     """
     outputs = outputs | {name for node in g.nodes for name in read_inside(node)}
+    fold_constants(g, outputs)
+    merge_equal(g, outputs)
     bypass_expand(g)
     drop_unread(g, outputs)
     fold_reshape(g, outputs)
@@ -30,6 +34,62 @@ def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
     if fold:
         fold_batch_norm(g, outputs)
         drop_unread(g, outputs)
+
+
+_FOLDED = frozenset(
+    "Add And Cast Clip Concat Equal Expand Gather Less Max Min Mod Mul Neg Not Or Range Reshape Slice Squeeze Sub "
+    "Transpose Unsqueeze Where".split()
+)
+
+
+def fold_constants(g: Builder, outputs: Set[str]) -> None:
+    """What is computed from small constants only becomes a constant; parameters stay what they are."""
+    plain = set(g.unnamed)
+    for node in g.nodes:
+        known = node.op_type in _FOLDED and not node.domain and all(name in plain or not name for name in node.input)
+        if not known or outputs.intersection(node.output):
+            continue
+        arrays = {name: g.initializers[name].array for name in node.input if name}
+        array = _computed(g, node, arrays) if all(array.size <= KNOWN_SIZE for array in arrays.values()) else None
+        if array is not None and array.size <= KNOWN_SIZE:
+            value = g.values[node.output[0]]
+            value.array, value.shape = array.astype(value.dtype), array.shape
+            g.initializers[value.name] = value
+            plain.add(value.name)
+            node.Clear()
+    g.nodes = [node for node in g.nodes if node.op_type]
+
+
+def _computed(g: Builder, node: onnx.NodeProto, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    """The value of a node; None where onnx's own evaluator has none, which then is the runtime's business."""
+    kinds = {name: helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in arrays.items()}
+    infos = [helper.make_tensor_value_info(name, kind, arrays[name].shape) for name, kind in kinds.items()]
+    graph = helper.make_graph([node], "constant", infos, [onnx.ValueInfoProto(name=node.output[0])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", g.opset)])
+    try:
+        return np.asarray(ReferenceEvaluator(model).run(None, arrays)[0])
+    except Exception:  # whatever it lacks
+        return None
+
+
+_RANDOM = frozenset("Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike".split())
+
+
+def merge_equal(g: Builder, outputs: Set[str]) -> None:
+    """Of nodes that compute the same only the first stays."""
+    seen: dict[bytes, onnx.NodeProto] = {}
+    renamed: dict[str, str] = {}
+    for node in g.nodes:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        if node.op_type in _RANDOM | {"Dropout"} or outputs.intersection(node.output) or any(read_inside(node)):
+            continue
+        same = onnx.NodeProto()
+        same.CopyFrom(node)
+        same.ClearField("output")
+        same.ClearField("name")
+        first = seen.setdefault(same.SerializeToString(deterministic=True), node)
+        if len(first.output) == len(node.output):
+            renamed.update((b, a) for a, b in zip(first.output, node.output, strict=True) if a != b)
 
 
 def read_inside(node: onnx.NodeProto) -> Iterator[str]:
@@ -70,15 +130,21 @@ def _known(shape: Shape | None) -> bool:
 
 
 def fold_reshape(g: Builder, outputs: Set[str]) -> None:
-    """A stored tensor that is read only to be reshaped is stored in that shape."""
+    """A stored tensor that is read only to be reshaped or transposed is stored in that shape."""
     readers, renamed = _reader_counts(g, outputs), {}
     for node in g.nodes:
         node.input[:] = [renamed.get(name, name) for name in node.input]
-        stored = g.initializers.get(node.input[0]) if node.op_type == "Reshape" else None
-        shape = g.initializers.get(node.input[1]) if stored is not None else None
-        if shape is None or readers[stored.name] > 1 or node.output[0] in outputs or 0 in shape.array:
+        stored = g.initializers.get(node.input[0]) if node.op_type in ("Reshape", "Transpose") else None
+        if stored is None or readers[stored.name] > 1 or node.output[0] in outputs:
             continue
-        _reshape_stored(stored, shape.array.tolist())
+        if node.op_type == "Transpose":
+            order = next((list(a.ints) for a in node.attribute), None)
+            stored.array = np.ascontiguousarray(np.transpose(stored.array, order))
+            stored.shape = stored.array.shape
+        elif node.input[1] in g.initializers and 0 not in g.initializers[node.input[1]].array:
+            _reshape_stored(stored, g.initializers[node.input[1]].array.tolist())
+        else:
+            continue
         renamed[node.output[0]] = stored.name
         readers[stored.name] = readers[node.output[0]]
 
