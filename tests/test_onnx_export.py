@@ -606,6 +606,18 @@ def test_constants_are_computed_beforehand():
     np.testing.assert_allclose(run(model, x=numbers(2, 3))[0], wanted, rtol=1e-5)
 
 
+def test_all_parts_of_a_value_are_one_split():
+    x = ht.Variable("x")
+    parts = [ht.split_op(x, [1], [i], [4]) for i in range(4)]
+    y = ht.sigmoid_op(parts[1]) * ht.tanh_op(parts[0]) + parts[3] * parts[2]
+    executor = ht.Executor([y, parts[2]])
+    (wanted, _) = executor.run(feed_dict={x: numbers(2, 8)}, convert_to_numpy_ret_vals=True)
+    model = export(executor, [x], [y, parts[2]])
+    assert sorted(operators(model)) == ["Add", "Mul", "Mul", "Sigmoid", "Split", "Tanh"]
+    np.testing.assert_allclose(run(model, x=numbers(2, 8))[0], wanted, rtol=1e-5)
+    assert operators(export(executor, [x], [parts[2]])) == ["Slice"]
+
+
 def test_what_is_computed_twice_is_exported_once():
     """A gradient repeats its forward pass."""
     x, w = ht.Variable("x"), weight("w", 4, 4)

@@ -26,6 +26,7 @@ def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
     outputs = outputs | {name for node in g.nodes for name in read_inside(node)}
     fold_constants(g, outputs)
     merge_equal(g, outputs)
+    join_slices(g)
     bypass_expand(g)
     drop_unread(g, outputs)
     fold_reshape(g, outputs)
@@ -90,6 +91,31 @@ def merge_equal(g: Builder, outputs: Set[str]) -> None:
         first = seen.setdefault(same.SerializeToString(deterministic=True), node)
         if len(first.output) == len(node.output):
             renamed.update((b, a) for a, b in zip(first.output, node.output, strict=True) if a != b)
+
+
+def join_slices(g: Builder) -> None:
+    """Slices that are all the parts of a value along an axis become one Split."""
+    groups: dict[tuple[str, int], list[tuple[int, int, onnx.NodeProto]]] = {}
+    for node in g.nodes:
+        numbers = [g.initializers.get(name) for name in node.input[1:]] if node.op_type == "Slice" else []
+        if len(numbers) < 3 or any(value is None or value.array.size != 1 for value in numbers):
+            continue
+        start, end, axis, step = [*(int(value.array[0]) for value in numbers), 1][:4]
+        shape = g.values[node.input[0]].shape
+        if shape is not None and isinstance(shape[axis], int) and step == 1 and 0 <= start < end:
+            part = start, min(end, shape[axis]), node
+            groups.setdefault((node.input[0], axis % len(shape)), []).append(part)
+    for (name, axis), parts in groups.items():
+        first, parts = parts[0][2], sorted(parts, key=lambda part: part[0])
+        starts, ends, nodes = zip(*parts, strict=True)
+        if len(parts) > 1 and (*starts, g.values[name].shape[axis]) == (0, *ends):
+            sizes = g.constant(np.subtract(ends, starts), np.int64, hint="split")
+            names = [node.output[0] for node in nodes]
+            split = helper.make_node("Split", [name, sizes.name], names, name=names[0], axis=axis)
+            for node in nodes:
+                node.Clear()
+            first.CopyFrom(split)
+    g.nodes = [node for node in g.nodes if node.op_type]
 
 
 def read_inside(node: onnx.NodeProto) -> Iterator[str]:
