@@ -36,7 +36,7 @@ def can_return(node: OnnxNode, opset: int) -> bool:
 
 def _says_all(node: OnnxNode, schema: Any) -> bool:
     """Whether the operator has, at the opset, all that the node gives, but for what it takes there anyway."""
-    if node.op.onnx_name == "Dropout":
+    if node.op.onnx_name == "Dropout" and node.outputs == 1:
         training = node.arguments.get("training_mode", False)
         return isinstance(training, Node) or bool(np.any(training))
     known = {*schema.attributes, *(formal.name for formal in schema.inputs), "outputs"}

@@ -159,7 +159,7 @@ class _Walk:
             for part, of_part in zip(value, known or [], strict=False):
                 part.shape = of_part.shape
             return
-        value.shape = getattr(known, "shape", None)
+        value.shape = getattr(known, "shape", value.shape)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if self._is_of_onnx(node) else value.dtype
         if isinstance(known, Known) and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
             value = self.values[node] = self.g.cast(value, known.dtype)
