@@ -129,12 +129,14 @@ def session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def agree(ours: list[Any], theirs: list[Any]) -> None:
-    """Raises AssertionError unless all outputs are the same, within the tolerance."""
+def agree(ours: list[Any], theirs: list[Any], exact: bool = False) -> None:
+    """Raises AssertionError unless all outputs are the same, within the tolerance; `exact`: and of the same dtypes."""
     for mine, other in zip(ours, theirs, strict=True):
         mine, other = np.asarray(mine), np.asarray(other)
         if mine.shape != other.shape:
             raise AssertionError(f"has the shape {mine.shape}, and not {other.shape}")
+        if mine.dtype != other.dtype and exact:
+            raise AssertionError(f"holds {mine.dtype}, and not {other.dtype}")
         if not np.allclose(mine, other, **TOLERANCE):
             most = np.max(np.abs(mine - other)) / np.max(np.abs(other))
             raise AssertionError(f"differs by up to {100 * most:.2g} % of the largest output")
@@ -167,7 +169,7 @@ def _measured(one: Case, rounds: int) -> Result:
     onnx.checker.check_model(again, full_check=True)
     ours_again = session(again.SerializeToString())
     taken = dict(zip([info.name for info in ours_again.get_inputs()], by_node.values(), strict=True))
-    agree(ours_again.run(None, taken), wanted)
+    agree(ours_again.run(None, taken), wanted, exact=True)
     nodes = len(model.graph.node), len(again.graph.node)
     if not rounds:
         return Result(None, [], [], nodes)

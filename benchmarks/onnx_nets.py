@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import hetu_jax as ht
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -45,6 +47,11 @@ if HAS_TORCH:
     def mlp():
         layers = nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
         return nn.Sequential(*layers), (torch.randn(20, 784),)
+
+    @net
+    def embedding():
+        layers = nn.Embedding(50, 16), nn.Flatten(), nn.Linear(80, 4)
+        return nn.Sequential(*layers), (torch.randint(0, 50, (20, 5), dtype=torch.int32),)
 
     @net
     def resnet():
@@ -234,6 +241,13 @@ def mlp_graph(module):
     hidden = ht.relu_op(_linear(x, module[0], "0"))
     hidden = ht.relu_op(_linear(hidden, module[2], "2"))
     return [x], _linear(hidden, module[4], "4")
+
+
+@hetu
+def embedding_graph(module):
+    x = ht.Variable("x", dtype=np.int32)
+    rows = ht.embedding_lookup_op(_variable("table", module[0].weight), x)
+    return [x], _linear(ht.array_reshape_op(rows, (-1, 80)), module[2], "out")
 
 
 def _conv(x: Any, layer: Any, name: str) -> Any:

@@ -43,7 +43,7 @@ def plain(part):
 
 def again(model, arrays):
     """The model that the import and the export make of a model, and which of its inputs are left."""
-    graph = onnx2hetu._graph(model, None)
+    graph = onnx2hetu._graph(model)
     executor = ht.Executor(graph.outputs, inference=True)
     used = executor.subexecutor["default"].need_feed_nodes
     inputs = [node for node in graph.inputs if node in used]

@@ -7,8 +7,10 @@ import time
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import onnx
+import onnx.reference
 import onnxruntime
 import pytest
 
@@ -16,7 +18,7 @@ import hetu_jax as ht
 from hetu_jax import onnx as ax
 from hetu_jax.errors import OnnxExportError
 from hetu_jax.graph import Op
-from hetu_jax.onnx import registry
+from hetu_jax.onnx import builder, registry, rewrite
 from hetu_jax.onnx.hetu2onnx import export
 
 CNN = ["Conv", "Relu", "AveragePool", "Conv", "Relu", "AveragePool", "Reshape", "Gemm"]
@@ -295,6 +297,61 @@ def test_refusals(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_options_that_make_no_sense(tmp_path):
+    x = ht.Variable("x")
+    y = ht.matmul_op(x, weight("w", 3, 2), name="y")
+    executor = ht.Executor([y])
+    for message, options in {
+        "opset must be a number": {"opset": "17"},
+        "metadata must be a dict": {"metadata": ["a"]},
+        "dynamic_axes of 'x' must be a list": {"dynamic_axes": {"x": 0}},
+        "input_shapes of 'x' must be a list": {"input_shapes": {"x": 5}},
+        "must give each node a name of its own, and not 5": {"names": {y: 5}},
+        "a name of its own, and not 'a' for 'y'": {"names": {x: "a", "y": "a"}},
+        "names has 'z', which is no node": {"names": {"z": "a"}},
+        "path is empty": {"path": ""},
+        "and not both": {"path": tmp_path / "a", "onnx_save_dir": tmp_path / "b"},
+        "size of the batch of Placeholder 'x' .* dynamic_batch=False": {"dynamic_batch": False},
+    }.items():
+        with pytest.raises(OnnxExportError, match=message):
+            export(executor, [x], [y], **options)
+    assert export(executor, [x], [y], names={"y": "scores"}).graph.output[0].name == "scores"
+
+
+def test_the_batch_is_called_as_any_input_says():
+    x, z = ht.Variable("x"), ht.Variable("z")
+    y = x + z
+    executor = ht.Executor([y])
+    executor.run(feed_dict={x: numbers(4, 3), z: numbers(4, 3)})
+    for node in (x, z):
+        model = export(executor, [x, z], [y], dynamic_axes={node: {0: "batch"}})
+        assert [dims(i) for i in (*model.graph.input, *model.graph.output)] == [["batch", 3]] * 3
+
+
+def test_batch_norm_in_training_mode_is_not_folded():
+    g = builder.Builder(26)
+    x, filters = g.input("x", np.float32, ("N", 2, 4, 4)), g.initializer("w", numbers(2, 2, 1, 1))
+    parts = [g.initializer(name, np.ones(2, np.float32)) for name in "sbmv"]
+    y = g.BatchNormalization(g.Conv(x, filters), *parts, training_mode=1)
+    rewrite.simplify(g, {y.name}, True)
+    assert [node.op_type for node in g.nodes] == ["Conv", "BatchNormalization"]
+
+
+def test_lookups_and_losses_are_one_node_unless_ids_are_guarded():
+    ids, table = ht.Variable("ids", dtype=np.int32), weight("table", 6, 4)
+    rows = ht.embedding_lookup_op(table, ids)
+    loss = ht.softmaxcrossentropy_sparse_op(rows, ids, ignored_index=3)
+    executor = ht.Executor([rows, loss])
+    feed = np.array([0, 3, 2], np.int32)
+    wanted = executor.run(feed_dict={ids: feed}, convert_to_numpy_ret_vals=True)
+    for guard, count in ((False, 2), (True, 16)):
+        model = export(executor, [ids], [rows, loss], guard_ids=guard)
+        assert len(model.graph.node) == count
+        for result, array in zip(run(model, ids=feed), wanted, strict=True):
+            np.testing.assert_allclose(result, array, rtol=1e-5)
+    assert not run(export(executor, [ids], [rows], guard_ids=True), ids=np.array([9, -1, 0], np.int32))[0][:2].any()
+
+
 def test_older_opset_that_lacks_an_operator():
     x = ht.Variable("x", np.ones((2, 2)))
     slots = ht.layout_transform_op(x, [ht.Variable("i", np.zeros((2, 1)))], [ht.Variable("l", np.arange(2))], 2, 1)
@@ -358,7 +415,13 @@ def test_more_than_one_file_holds(tmp_path, monkeypatch):
     y = ht.matmul_op(x, weight("w", 30, 40))
     with pytest.raises(OnnxExportError, match="larger than the 2 GB .* external_data=True"):
         export(ht.Executor([y]), [x], [y], tmp_path / "model.onnx")
+    with pytest.raises(OnnxExportError, match="pass a path and external_data=True"):
+        export(ht.Executor([y]), [x], [y], external_data=True)
     assert list(tmp_path.iterdir()) == []
+    model = export(ht.Executor([y]), [x], [y], tmp_path / "model.onnx", external_data=True)
+    assert len(model.SerializeToString()) < 1000 and model.graph.initializer[0].external_data
+    (result,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"x": numbers(2, 30)})
+    np.testing.assert_allclose(result, numbers(2, 30) @ numbers(30, 40), rtol=1e-5, atol=1e-6)
 
 
 def test_versions():
@@ -527,6 +590,63 @@ def test_an_op_without_an_exporter():
         assert run(export(executor, [x], [half]), x=numbers(6, 3))[0].shape == (3, 3)
 
 
+def test_constants_are_computed_beforehand():
+    @new_op
+    def columns_op(node, weight):
+        """Two columns, masked, times a matrix that lies the other way."""
+        return jnp.where(np.tri(2, dtype=np.int32) > 0, node[:, np.array([0, 2])], 0.0) @ weight.T
+
+    x, w = ht.Variable("x"), weight("w", 4, 2)
+    y = columns_op(x, w)
+    executor = ht.Executor([y])
+    (wanted,) = executor.run(feed_dict={x: numbers(2, 3)}, convert_to_numpy_ret_vals=True)
+    model = export(executor, [x], [y], dynamic_batch=False)
+    assert set(operators(model)) <= {"Gather", "Where", "Transpose", "MatMul"}
+    assert len(model.graph.node) <= 6
+    np.testing.assert_allclose(run(model, x=numbers(2, 3))[0], wanted, rtol=1e-5)
+
+
+def test_all_parts_of_a_value_are_one_split():
+    x = ht.Variable("x")
+    parts = [ht.split_op(x, [1], [i], [4]) for i in range(4)]
+    y = ht.sigmoid_op(parts[1]) * ht.tanh_op(parts[0]) + parts[3] * parts[2]
+    executor = ht.Executor([y, parts[2]])
+    (wanted, _) = executor.run(feed_dict={x: numbers(2, 8)}, convert_to_numpy_ret_vals=True)
+    model = export(executor, [x], [y, parts[2]])
+    assert sorted(operators(model)) == ["Add", "Mul", "Mul", "Sigmoid", "Split", "Tanh"]
+    np.testing.assert_allclose(run(model, x=numbers(2, 8))[0], wanted, rtol=1e-5)
+    assert operators(export(executor, [x], [parts[2]])) == ["Slice"]
+
+
+def test_what_is_computed_twice_is_exported_once():
+    """A gradient repeats its forward pass."""
+    x, w = ht.Variable("x"), weight("w", 4, 4)
+    loss = ht.reduce_sum_op(ht.exp_op(ht.matmul_op(x, w)), [0, 1])
+    outputs = [loss, *ht.gradients(loss, [w])]
+    executor = ht.Executor(outputs)
+    (_, wanted) = executor.run(feed_dict={x: numbers(2, 4)}, convert_to_numpy_ret_vals=True)
+    model = export(executor, [x], outputs)
+    assert operators(model).count("Exp") == 1
+    np.testing.assert_allclose(run(model, x=numbers(2, 4))[1], wanted, rtol=1e-5)
+
+
+def test_ops_on_images_of_any_size_are_one_node():
+    x = ht.Variable("x")
+    for y, name in [
+        (ht.pad_op(x, [[1, 2], [2, 1]], mode="REFLECT"), "Pad"),
+        (ht.interpolate_op(x, scale_factor=2), "Resize"),
+        (x[:, 1], "Gather"),
+    ]:
+        executor = ht.Executor([y])
+        (wanted,) = executor.run(feed_dict={x: numbers(2, 3, 5, 6)}, convert_to_numpy_ret_vals=True)
+        model = export(executor, [x], [y], input_shapes={x: ("N", 3, "H", "W")})
+        assert operators(model) == [name]
+        np.testing.assert_allclose(run(model, x=numbers(2, 3, 5, 6))[0], wanted, rtol=1e-4, atol=1e-5)
+    half = ht.interpolate_op(x, scale_factor=1.5)
+    with pytest.raises(OnnxExportError, match="depends on an open one: pass a whole scale_factor"):
+        export(ht.Executor([half]), [x], [half], input_shapes={x: ("N", 3, "H", "W")})
+
+
 def test_indices_of_a_trace():
     """Gathers and scatters of all modes and layouts are JAX's."""
 
@@ -563,8 +683,18 @@ def test_primitives_of_a_trace():
         parts += [jnp.cumsum(x, 1), jax.lax.cumsum(x, 1, reverse=True), jnp.sort(x, 0), x.max(0) * jnp.ones_like(x)]
         parts += [jnp.einsum("ij,kj->ik", x, x) @ x, (x > 0).all(0) * x, jnp.argmin(x, 1)[:, None] * x, x.prod(0) + x]
         parts += [jnp.pad(x, ((0, 1), (2, 0)))[1:, :-2], jax.lax.pad(x, 0.0, ((0, -2, 1), (-1, 1, 0))), x[::-1]]
-        parts += [jnp.arange(4.0) * x, jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1), (1, 1), "VALID")]
-        return jnp.stack(parts[:-1])
+        parts += [jnp.arange(4.0) * x]
+        parts += [
+            x // 0.3,
+            jnp.arctan2(x, jnp.flip(x, 0)),
+            jnp.cbrt(x),
+            jnp.select([x > 1, x > 0, x > -1], [x, 2 * x, -x]),
+        ]
+        parts += [jax.lax.top_k(x, 2)[0].sum(1, keepdims=True) * jax.lax.top_k(x, 2)[1][:, :1] + x]
+        parts += [jax.lax.select_n(jnp.clip(x, 0, 2).astype(jnp.int32), x, x + 1, x + 2)]
+        parts += [jax.lax.dynamic_slice(jnp.tile(x, (2, 2)), (jnp.argmax(x[0]), 9), (3, 4))]
+        parts += [jnp.left_shift(jnp.arange(4), 2) * x, jnp.einsum("bij,bjk->bik", x[None], x.T[None])[0] @ x]
+        return jnp.stack(parts)
 
     x = ht.Variable("x")
     y = potpourri_op(x)
@@ -578,11 +708,11 @@ def test_primitives_of_a_trace():
 # Imported graphs
 
 
-def imported(text, **initializers):
+def imported(text, opset=18, **initializers):
     """The graph in ONNX's text form, imported, with these initializers."""
-    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {text}')
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> {text}')
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in initializers.items())
-    return model, ax.onnx2hetu._graph(model, None)
+    return model, ax.onnx2hetu._graph(model)
 
 
 def round_trip(text, feeds, operators_after, outputs=None, **initializers):
@@ -641,3 +771,117 @@ def test_imported_recurrence():
         w=numbers(1, 12, 3),
         r=numbers(1, 12, 4),
     )
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("s = SplitToSequence <axis: int = 1> (x) y = SequenceAt (s, one)", ["SplitToSequence", "SequenceAt"]),
+        (
+            "s = SequenceConstruct (x, x) t = SequenceInsert (s, x) y = ConcatFromSequence <axis: int = 1> (t)",
+            ["SequenceConstruct", "SequenceInsert", "ConcatFromSequence"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["float", "int32"])
+def test_sequences_inside_a_graph(text, wanted, kind):
+    stored = {"one": np.array(1)} if "one" in text else {}
+    feed = np.arange(6, dtype="float32" if kind == "float" else kind).reshape(2, 3)
+    text = f"net ({kind}[N,3] x) => ({kind}[N,M] y) {{ {text} }}"
+    round_trip(text, {"x": feed}, wanted, **stored)
+
+
+def test_narrow_constants_of_one_width_stay_apart():
+    """Equal bits in two dtypes of one width are two tensors."""
+    kinds = [ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+    g = builder.Builder(26)
+    assert len({g.constant(np.zeros(2, kind), kind).name for kind in kinds}) == 4
+
+
+# Operators of old opsets, with what they go back as at the default one
+OLD = {
+    "clip": (9, "y = Clip <min: float = -0.1, max: float = 0.1> (x)", ["Clip"]),
+    "pad": (10, "y = Pad <pads: ints = [0,0,1,0,0,0,1,0], value: float = 0.5> (x)", ["Pad"]),
+    "upsample": (7, "y = Upsample <scales: floats = [1,1,2,2]> (x)", ["Resize"]),
+    "resize": (10, 'y = Resize <mode: string = "linear"> (x, scales)', ["Resize"]),
+    "scatter": (9, "y = Scatter <axis: int = 3> (x, indices, x)", ["ScatterElements"]),
+    "dropout": (7, "r = Relu (x) d = Dropout <ratio: float = 0.3> (r) y = Neg (d)", ["Relu", "Neg"]),
+    "groups": (18, "y = GroupNormalization <num_groups: int = 2> (x, two, two)", None),
+    "top": (9, "y, i = TopK <k: int = 2> (x)", ["TopK"]),
+    "sampling": (16, 'y = GridSample <mode: string = "bicubic"> (x, grid)', ["GridSample"]),
+}
+OLD_STORED = {
+    "scales": np.array([1, 1, 2, 2], np.float32),
+    "indices": np.arange(4)[::-1].reshape(1, 1, 1, 4).repeat(4, 1).repeat(2, 0),
+    "two": np.array([0.5, 2], np.float32),
+    "grid": numbers(2, 3, 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_operators_of_old_opsets_go_back(name):
+    opset, text, wanted = OLD[name]
+    before, graph = imported(
+        f"net (float[2,4,1,4] x) => (float[?,?,?,?] y) {{ {text} }}",
+        opset,
+        **{stored: array for stored, array in OLD_STORED.items() if f" {stored}" in text},
+    )
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert wanted is None or operators(after) == wanted
+    before.ir_version = 3 if opset < 9 else 8
+    session = onnxruntime.InferenceSession(before.SerializeToString(), providers=["CPUExecutionProvider"])
+    value = numbers(2, 4, 1, 4)
+    (result,), expected = run(after, x=value), session.run(None, {"x": value})[0]
+    assert result.dtype == expected.dtype
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["n = Cast <to: int = 17> (x) y = Cast <to: int = 1> (n)", "y = CastLike (x, narrow)"])
+def test_element_types_that_an_opset_lacks(text):
+    stored = {"narrow": np.zeros(1, ml_dtypes.float8_e4m3fn)} if "narrow" in text else {}
+    kind = "float8e4m3fn" if stored else "float"
+    _, graph = imported(f"net (float[2] x) => ({kind}[2] y) {{ {text} }}", 19, **stored)
+    with pytest.raises(OnnxExportError, match="float8_e4m3fn at .*: export with a newer one"):
+        export(ht.Executor(graph.outputs), graph.inputs, graph.outputs, opset=13)
+
+
+@pytest.mark.parametrize(
+    "text, stored, wanted, compute",
+    [
+        ("y = Add <axis: int = 1, broadcast: int = 1> (x, s)", numbers(3), None, lambda x, s: x + s[:, None]),
+        ("y = PRelu (x, s)", numbers(3), ["PRelu"], lambda x, s: np.where(x < 0, x * s[:, None], x)),
+        ("y = Concat (x, s)", numbers(2, 3, 3), ["Concat"], lambda x, s: np.concatenate([x, s], 1)),
+        ("i = Cast <to: string = \"INT32\"> (s) f = Cast <to: string = \"FLOAT\"> (i) y = Add <broadcast:int=1> (x, f)",
+         np.full(3, 1.5, np.float32), None, lambda x, s: x + 1),
+    ],
+)  # fmt: skip
+def test_the_first_operators_go_back(text, stored, wanted, compute):
+    """What ONNX Runtime does not read any more."""
+    _, graph = imported(f"net (float[2,3,3] x) => (float[?,?,?] y) {{ {text} }}", 3, s=stored)
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert wanted is None or operators(after) == wanted
+    np.testing.assert_allclose(run(after, x=numbers(2, 3, 3))[0], compute(numbers(2, 3, 3), stored), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text, opset, target",
+    [
+        ("y = SpaceToDepth <blocksize: int = 2, mode: string = \"CRD\"> (x)", 27, 26),
+        ("s = Shape <start: int = 3> (x) f = Cast <to: int = 1> (s) y = Mul (x, f)", 15, 13),
+        ("y = ReduceMax <keepdims: int = 1> (x, axes)", 18, 13),
+        ("y = ReduceMean (x, axes)", 18, 17),
+        ("y, z = Split <axis: int = 2, num_outputs: int = 2> (x)", 18, 17),
+        ("y = GridSample <mode: string = \"linear\"> (x, x)", 20, 16),
+        ("y = Reshape <allowzero: int = 1> (x, shape)", 18, 13),
+    ],
+)  # fmt: skip
+def test_what_an_older_opset_lacks_is_said_otherwise(text, opset, target):
+    stored = {"axes": np.array([1]), "shape": np.array([2, -1, 4, 2])}
+    stored = {name: array for name, array in stored.items() if name in text}
+    before, graph = imported(f"net (float[2,2,4,2] x) => (float[?,?,?,?] y) {{ {text} }}", opset, **stored)
+    after = export(ht.Executor(graph.outputs), graph.inputs, graph.outputs, opset=target)
+    assert after.opset_import[0].version == target
+    value = numbers(2, 2, 4, 2)
+    before.ir_version = 10
+    wanted = onnx.reference.ReferenceEvaluator(before).run(None, {"x": value})
+    np.testing.assert_allclose(run(after, x=value)[0], wanted[0], rtol=1e-5, atol=1e-6)

@@ -249,7 +249,7 @@ def test_a_branch_whose_shape_the_condition_decides_is_one_program():
         helper.make_node("If", ["c"], ["y"], then_branch=branches["kept"], else_branch=branches["flat"]),
     ]
     model = model_of(nodes, [("x", 1, ["N", 2, 3]), ("c", 9, [])], [("y", 1, None)])
-    graph = onnx2hetu._graph(model, None)
+    graph = onnx2hetu._graph(model)
     executor, (x, c) = ht.Executor(graph.outputs), graph.inputs
     for seed in range(3):
         for cond in (True, False):
@@ -268,6 +268,109 @@ def test_roles_of_initializers(tmp_path):
     assert trainable == {"w1", "b1", "scale", "bias", "w2", "w3", "b3"}
     assert set(graph.variables) - trainable == {"mean", "var"}
     assert "x: float32[N, 3, 8, 8]" in repr(graph) and "output y" in repr(graph)
+
+
+def test_weights_in_nodes_are_trainable_like_initializers():
+    stored = {"w": rng(4, 3), "s": np.ones(3, np.float32), "m": rng(3), "v": np.ones(3, np.float32)}
+    constants = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(a)) for name, a in stored.items()
+    ]
+    root = helper.make_node("Constant", [], ["root"], value_float=2.0)
+    nodes = [
+        *constants,
+        root,
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("BatchNormalization", ["a", "s", "m", "m", "v"], ["b"]),
+        helper.make_node("Div", ["b", "root"], ["y"]),
+    ]
+    model = model_of(nodes, [("x", 1, ["N", 4])], [("y", 1, ["N", 3])])
+    agrees(model, rng(2, 4))
+    variables = onnx2hetu._graph(model).variables
+    assert {name: variable.trainable for name, variable in variables.items()} == {
+        "w": True,
+        "s": True,
+        "m": False,
+        "v": False,
+    }
+
+
+def test_integers_that_32_bits_do_not_hold_are_not_cut_silently():
+    nodes = [helper.make_node("Gather", ["big", "x"], ["y"])]
+    ends = [("x", 7, ["N"])], [("y", 7, ["N"])]
+    with pytest.raises(OnnxImportError, match="initializer 'big': it has integers that 32 bits do not hold: .*x64"):
+        onnx2hetu.from_onnx(model_of(nodes, *ends, {"big": np.full(20_000, 2**40)}))
+    far = {"far": np.array([2**63 - 1])}
+    agrees(model_of([helper.make_node("Min", ["x", "far"], ["y"])], *ends, far), np.array([3, 4]))
+    x, y = onnx2hetu.from_onnx(
+        model_of([helper.make_node("Add", ["x", "big"], ["y"])], *ends, {"big": np.array([2**40])})
+    )
+    with pytest.warns(UserWarning, match=f"such as {2**40}, do not fit"):
+        evaluate([y], {x: np.array([3])})
+
+
+def test_dtypes_of_stored_tensors_come_back():
+    nodes = [helper.make_node("Gather", ["table", "x"], ["y"]), helper.make_node("Mul", ["z", "w"], ["v"])]
+    stored = {"table": np.arange(20_000), "w": np.ones(2)}
+    model = model_of(nodes, [("x", 7, ["N"]), ("z", 11, [2])], [("y", 7, ["N"]), ("v", 11, [2])], stored)
+    graph = onnx2hetu._graph(model)
+    again = hetu2onnx.export(ht.Executor(graph.outputs), graph.inputs, graph.outputs)
+    assert {tensor.name: tensor.data_type for tensor in again.graph.initializer} == {"table": 7, "w": 11}
+    assert [info.type.tensor_type.elem_type for info in again.graph.output] == [7, 11]
+    assert [node.op_type for node in again.graph.node] == ["Gather", "Mul"]
+
+
+def test_outputs_are_shown_as_the_model_declares_them():
+    nodes = [helper.make_node("TopK", ["x", "k"], ["v", "i"])]
+    graph = onnx2hetu._graph(
+        model_of(nodes, [("x", 1, ["N", 5])], [("v", 1, ["N", 2]), ("i", 7, ["N", 2])], {"k": np.array([2])})
+    )
+    assert "output v: float32[N, 2]" in repr(graph) and "output i: int64[N, 2]" in repr(graph)
+
+
+def test_feeds_that_the_model_does_not_take():
+    x, y = onnx2hetu.from_onnx(transformer())
+    for feed, error, message in [
+        (np.full((2, 3), 1.5), TypeError, "takes integers, and was fed fractions"),
+        (np.ones(3, int), ValueError, r"fed the shape \(3,\), and the model declares \['N', 'T'\]"),
+    ]:
+        with pytest.raises(error, match=message):
+            evaluate([y], {x: feed})
+
+
+def test_operators_of_a_domain_that_is_not_imported_are_the_newest():
+    model = plain(helper.make_node("Softmax", ["x"], ["y"], axis=0), domains=["ai.onnx.ml"])
+    del model.opset_import[0]
+    x, y = onnx2hetu.from_onnx(model)
+    assert toposort([y])[-1].onnx.op.since == 13 if hasattr(y, "onnx") else y.op.since == 13
+
+
+def test_functions_that_write_out_to_millions_of_nodes_are_refused_at_once():
+    functions = [
+        helper.make_function(
+            "f", f"f{i}", ["a"], ["b"], nodes, [helper.make_opsetid("", OPSET), helper.make_opsetid("f", 1)]
+        )
+        for i, nodes in enumerate(
+            [
+                helper.make_node(f"f{i - 1}" if i else "Relu", [a], [b], domain="f" if i else "")
+                for a, b in ("ac", "cd", "db")
+            ]
+            for i in range(30)
+        )
+    ]
+    call = helper.make_node("f29", ["x"], ["y"], domain="f")
+    with pytest.raises(OnnxImportError, match="over 300,000 nodes in its functions"):
+        onnx2hetu.from_onnx(plain(call, functions=functions, domains=["f"]))
+
+
+def test_scales_of_quantised_numbers_are_left_alone():
+    nodes = [
+        helper.make_node(
+            "MatMulNBits", ["x", "w", "scales"], ["y"], domain="com.microsoft", K=32, N=4, bits=4, block_size=32
+        )
+    ]
+    stored = {"w": np.zeros((4, 1, 16), np.uint8), "scales": np.ones(4, np.float32)}
+    model = model_of(nodes, [("x", 1, ["N", 32])], [("y", 1, ["N", 4])], stored, domains=["com.microsoft"])
+    assert not onnx2hetu._graph(model).variables["scales"].trainable
 
 
 def relu(name="x", result="y"):
@@ -307,6 +410,12 @@ def test_all_unsupported_operators_are_named_at_once():
     ]
     with pytest.raises(OnnxImportError, match=r"ai.onnx.Abc \(opset 21\) at 'one'; d.Xyz \(opset 1\) at 'two'"):
         onnx2hetu.from_onnx(plain(*nodes, domains=["d"]))
+
+
+def test_operators_for_one_processor_say_how_to_do_without():
+    node = helper.make_node("Conv", ["x", "x"], ["y"], domain="com.microsoft.nchwc")
+    with pytest.raises(OnnxImportError, match="nchwc.Conv .*: save the model at its optimisation level EXTENDED"):
+        onnx2hetu.from_onnx(plain(node, domains=["com.microsoft.nchwc"]))
 
 
 def test_a_tensor_may_not_declare_more_than_it_has():
@@ -350,6 +459,36 @@ def test_external_data_is_read_from_the_folder_of_the_model(tmp_path):
 def test_external_data_stays_in_the_folder_and_within_its_file(tmp_path, location, length):
     with pytest.raises(OnnxImportError, match="'w'"):
         onnx2hetu.load_onnx(external(tmp_path, location, length))
+
+
+def linked(tmp_path, target):
+    """A model and its data as the Hugging Face Hub caches them: links to files in another folder."""
+    whole = external(tmp_path, "data")
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshot").mkdir()
+    whole.rename(tmp_path / "blobs" / "a")
+    (tmp_path / "inside" / "data").rename(tmp_path / "blobs" / "b")
+    (tmp_path / "snapshot" / "model.onnx").symlink_to(tmp_path / "blobs" / "a")
+    (tmp_path / "snapshot" / "data").symlink_to(tmp_path / target)
+    return tmp_path / "snapshot" / "model.onnx"
+
+
+def test_links_beside_a_model_that_is_a_link_lead_where_it_leads(tmp_path):
+    graph = onnx2hetu.load_onnx_graph(linked(tmp_path, "blobs/b"))
+    assert graph.variables["w"].value.tolist() == [0, 1, 2]
+
+
+def test_links_do_not_lead_elsewhere(tmp_path):
+    with pytest.raises(OnnxImportError, match="'data', outside the model's folder"):
+        onnx2hetu.load_onnx(linked(tmp_path, "data"))
+
+
+def test_a_large_model_may_be_a_link(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    weights, _ = large(tmp_path / "blobs" / "a")
+    (tmp_path / "model.onnx").symlink_to(tmp_path / "blobs" / "a")
+    graph = onnx2hetu.load_onnx_graph(tmp_path / "model.onnx")
+    np.testing.assert_array_equal(graph.variables["w"].value, weights["w"])
 
 
 def large(path, **options):
@@ -423,3 +562,33 @@ def test_operators_are_called_as_in_the_standard():
     for operator in operators.REGISTRIES[""].values():
         known = named.get(("", operator.onnx_name))
         assert known is None or set(operator.attributes) <= known, operator.onnx_name
+
+
+def test_operators_take_all_that_any_version_of_the_standard_has():
+    missing = []
+    for schema in onnx.defs.get_all_schemas_with_history():
+        operator = operators.find(schema.domain, schema.name, schema.since_version)
+        if schema.domain or operator is None:
+            continue
+        inputs = [object()] * schema.min_input
+        for name in schema.attributes:
+            if name in [formal.name for formal in schema.inputs]:  # Split of opset 1 has `split` twice
+                continue
+            attributes = {name: object()} | {n: object() for n, a in schema.attributes.items() if a.required}
+            try:
+                operator.bind_node(inputs, attributes, 1)
+            except OnnxImportError as error:
+                missing.append((schema.since_version, str(error)))
+    assert set(missing) == {(1, "LpPool needs its attribute 'kernel_shape'"), (1, "Reshape needs its input 'shape'")}
+
+
+def test_element_types_by_name():
+    """As the first version of Cast says them."""
+    model = plain(
+        helper.make_node("Cast", ["x"], ["h"], to="FLOAT16"),
+        helper.make_node("Cast", ["h"], ["y"], to="FLOAT"),
+        opset=5,
+    )
+    x, y = onnx2hetu.from_onnx(model)
+    (got,) = evaluate([y], {x: np.array([0.1], np.float32)})
+    np.testing.assert_array_equal(got, np.array([0.1], np.float16).astype(np.float32))

@@ -22,6 +22,23 @@ def test_agrees_with_onnxruntime_both_ways(name):
     assert result.nodes[1] <= result.nodes[0]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_goes_back_at_every_opset(name):
+    case = MODELS[name]
+    ends = onnx2hetu.from_onnx(onnx.load_model_from_string(case.content))
+    inputs, outputs = (end if isinstance(end, list) else [end] for end in ends)
+    executor = ht.Executor(outputs, inference=True)
+    feeds = dict(zip(inputs, case.feeds, strict=True))
+    wanted = executor.run(feed_dict=feeds, convert_to_numpy_ret_vals=True)
+    for opset in range(hetu2onnx.OLDEST_OPSET, hetu2onnx.DEFAULT_OPSET + 1):
+        model = hetu2onnx.export(executor, inputs, outputs, opset=opset)
+        onnx.checker.check_model(model, full_check=True)
+        session = onnx_models.session(model.SerializeToString())
+        results = session.run(None, {node.name: array for node, array in feeds.items()})
+        for result, array in zip(results, wanted, strict=True):
+            np.testing.assert_allclose(result, array, rtol=1e-3, atol=1e-4)
+
+
 def test_tensorflow_agrees():
     """Chapter 3 of the documentation, with TensorFlow's own result."""
     images = np.random.RandomState(seed=123).normal(scale=0.1, size=(20, 784)).astype(np.float32)

@@ -54,6 +54,7 @@ class Model:
                 self.outputs,
                 dynamic_axes={leaf: {0: "N"} for leaf in self.batched if leaf in self.inputs},
                 opset=opset,
+                guard_ids=True,
             )
 
     @property

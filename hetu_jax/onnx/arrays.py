@@ -7,6 +7,7 @@ numbers, and `xp` computes with NumPy as long as every array is NumPy's.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from onnx import helper
 
 from ..errors import HostValueError
 
+FAR = 2.0**62  # integers from here on mean "as far as there is"
 KNOWN_SIZE = 2**14  # more elements than this are not computed on the host
 
 
@@ -55,8 +57,27 @@ def narrow(value: Any) -> Any:
     if dtype == value.dtype:
         return value
     if dtype.kind in "iu":
+        lost = np.asarray(value)[_beyond(value, dtype)].astype(np.float64)
+        if lost.size and np.abs(lost).min() < FAR:
+            warnings.warn(
+                f"integers of an imported model, such as {lost[0]:.0f}, do not fit into 32 bits and are cut: call "
+                "jax.config.update('jax_enable_x64', True) first",
+                stacklevel=2,
+            )
         value = np.clip(value, np.iinfo(dtype).min, np.iinfo(dtype).max)
     return value.astype(dtype)
+
+
+def fits(value: np.ndarray) -> bool:
+    """Whether JAX holds all integers among the elements, as it is configured."""
+    if value.dtype.kind not in "iu":
+        return True
+    return not _beyond(value, jax.dtypes.canonicalize_dtype(value.dtype)).any()
+
+
+def _beyond(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    limits = np.iinfo(dtype)
+    return (value < limits.min) | (value > limits.max)
 
 
 def device(value: Any) -> jax.Array:

@@ -51,7 +51,7 @@ class HetuBackend(Backend):
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> HetuBackendRep:
         """Imports a model.  Raises OnnxImportError where it cannot be imported."""
         with jax.enable_x64(True):
-            return HetuBackendRep(_graph(model, kwargs.get("folder")), device)
+            return HetuBackendRep(_graph(model, [kwargs["folder"]] if "folder" in kwargs else ()), device)
 
     @classmethod
     def run_node(

@@ -77,11 +77,12 @@ class Builder:
     are cast to the one JAX promotes them to.
 
     opset: the version of the default operator set.  opsets: of all that are used, by domain.
+    guard_ids: whether lookups and losses check ids and labels themselves, rather than leaving it to the runtime.
     result: the shape of what the exporter at work is to give, where it is known.
     """
 
-    def __init__(self, opset: int):
-        self.opset, self.opsets = opset, {"": opset}
+    def __init__(self, opset: int, guard_ids: bool = False):
+        self.opset, self.opsets, self.guard_ids = opset, {"": opset}, guard_ids
         self.nodes: list[onnx.NodeProto] = []
         self.values: dict[str, Value] = {}
         self.initializers: dict[str, Value] = {}
@@ -173,16 +174,23 @@ class Builder:
         array = np.asarray(value, dtype)
         if dtype is None:
             array = array.astype({"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype))
-        key = (hint, array.dtype.str, array.shape, array.tobytes())
+        key = (hint, array.dtype.name, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"{hint}_{array.item():g}" if array.ndim == 0 and array.dtype.kind in "if" else hint
             self._constants[key] = self.initializer(name, array)
         return self._constants[key]
 
+    @property
+    def unnamed(self) -> list[str]:
+        """The names of the stored tensors that are constants, and no parameters."""
+        return [value.name for value in self._constants.values()]
+
     def cast(self, value: Value, dtype: Any) -> Value:
         """`value` in another dtype; itself where it has that one."""
         if value.dtype == np.dtype(dtype):
             return value
+        if _type_text(value.dtype) not in _texts(operator_schema("Cast", self.opset), "T1"):
+            self.refuse(f"ONNX has no {value.dtype} at opset {self.opset}: export with a newer one")
         return self.shaped(self.Cast(value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype))), value.shape)
 
     def floats(self, value: Any) -> Any:
@@ -362,9 +370,15 @@ def _type_text(dtype: np.dtype) -> str:
     return f"tensor({onnx.TensorProto.DataType.Name(helper.np_dtype_to_tensor_dtype(dtype)).lower()})"
 
 
+def _texts(schema: Any, variable: str) -> Sequence[str]:
+    """The types that a type variable of an operator may stand for; for sequences, those of their elements."""
+    texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+    return [text.replace("seq(", "").replace("))", ")") for text in texts]
+
+
 def _allowed(schema: Any, variable: str, dtype: np.dtype) -> np.dtype:
     """`dtype`, or float32 where the operator takes floats and not this dtype."""
-    texts = next((c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == variable), [variable])
+    texts = _texts(schema, variable)
     if _type_text(dtype) in texts:
         return dtype
     if "tensor(float)" in texts:
@@ -387,7 +401,7 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
         return types[text]
     if text.startswith("tensor("):
         return dtype_of_text(text)
-    texts = next(c.allowed_type_strs for c in schema.type_constraints if c.type_param_str == text)
+    texts = _texts(schema, text)
     if len(texts) == 1:
         return dtype_of_text(texts[0])
     said = {
@@ -398,6 +412,9 @@ def _output_dtype(schema: Any, index: int, types: dict[str, np.dtype], attribute
     if number is None and "value" in attributes:
         number = attributes["value"].data_type
     if number is not None:
-        return np.dtype(helper.tensor_dtype_to_np_dtype(number))
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(number))
+        if _type_text(dtype) not in texts:
+            raise OnnxExportError(f"{schema.name} gives no {dtype} at this opset: export with a newer one")
+        return dtype
     first = next(iter(types.values()), np.dtype(np.float32))
     return first if _type_text(first) in texts else np.dtype(np.float32)

@@ -9,7 +9,7 @@ from .registry import exporter
 def embedding_lookup_op(g, embedding, index):
     if embedding.shape is not None and embedding.shape[0] == 0:
         g.refuse("the table has no rows")
-    return rows(g, embedding, index)
+    return rows(g, embedding, index) if g.guard_ids else g.Gather(embedding, g.ids(index))
 
 
 def rows(g, table, index):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,9 +28,37 @@ def can_return(node: OnnxNode, opset: int) -> bool:
     held = [argument for argument in node.arguments.values() if isinstance(argument, Subgraph)]
     if node.op.domain or held or first_opset(node.op.onnx_name) > opset:
         return False
-    if operator_schema(node.op.onnx_name, opset).deprecated:
+    schema = operator_schema(node.op.onnx_name, opset)
+    if schema.deprecated or node.outputs > schema.max_output:
         return False
-    return operators.find("", node.op.onnx_name, opset) is node.op
+    return operators.find("", node.op.onnx_name, opset) is node.op and _says_all(node, schema)
+
+
+def _says_all(node: OnnxNode, schema: Any) -> bool:
+    """Whether the operator has, at the opset, all that the node gives, but for what it takes there anyway."""
+    if node.op.onnx_name == "Dropout" and node.outputs == 1:
+        training = node.arguments.get("training_mode", False)
+        return isinstance(training, Node) or bool(np.any(training))
+    known = {*schema.attributes, *(formal.name for formal in schema.inputs), "outputs"}
+    if node.op.variadic:
+        known.update(node.op.inputs)
+    given = {name: argument for name, argument in node.arguments.items() if name not in known}
+    if node.op.onnx_name == "Reshape" and not np.any(_stored(node.arguments["shape"]) == 0):
+        given.pop("allowzero", None)
+    parameters = node.op.call_signature.parameters
+    return all(_is_same(argument, parameters[name].default) for name, argument in given.items())
+
+
+def _stored(given: Any) -> Any:
+    """The elements of an argument; None where they are computed."""
+    return getattr(given, "value", None) if isinstance(given, Node) else np.asarray(given)
+
+
+def _is_same(argument: Any, default: Any) -> bool:
+    """Whether an argument is the default; one without which there is no call has another name at the opset."""
+    if default is inspect.Parameter.empty:
+        return True
+    return not isinstance(argument, Node) and np.array_equal(argument, default)
 
 
 def export(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Any:
@@ -44,12 +73,16 @@ def export(g: Builder, node: OnnxNode, values: Mapping[Node, Any]) -> Any:
         elif name in formals or name not in schema.attributes:
             inputs.append(_operand(g, given, values))
         elif given is not None:
-            attributes[name] = _attribute(_known(g, given, values))
+            attributes[name] = _attribute(_known(g, given, values), schema.attributes[name])
     for name, given in arguments.items():
         if name in schema.attributes and name != "outputs":
-            attributes[name] = _attribute(given)
+            attributes[name] = _attribute(given, schema.attributes[name])
         elif name in formals:
             inputs.append(_operand(g, given, values))
+    if node.op.onnx_name == "Concat":
+        attributes.setdefault("axis", 1)
+    if node.op.onnx_name == "GridSample" and "mode" in attributes:
+        attributes["mode"] = _sampling(attributes["mode"], g.opset)
     if node.op.onnx_name == "Split" and not any(inputs[1:]) and "num_outputs" in schema.attributes:
         attributes["num_outputs"] = node.outputs
     return g.add(node.op.onnx_name, inputs, outputs=node.outputs if node.outputs > 1 else None, **attributes)
@@ -91,11 +124,67 @@ def _resized(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[
     return g.Resize(X, None, scales, mode=mode, **options)
 
 
+def _sampling(mode: str, opset: int) -> str:
+    """What GridSample calls its mode at an opset."""
+    names = {"bilinear": "linear", "bicubic": "cubic"}
+    return (names if opset >= 20 else {new: old for old, new in names.items()}).get(mode, mode)
+
+
+def _kept(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value:
+    """Dropout where it does nothing."""
+    return operands[0]
+
+
+def _cut_shape(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value:
+    """Shape of some axes, which it has from opset 15 on."""
+    end = arguments["end"]
+    return g.Slice(g.Shape(*operands), [arguments["start"]], [np.iinfo(np.int64).max if end is None else end], [0])
+
+
+def _scattered(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value:
+    """Scatter, which is ScatterElements by now."""
+    return g.ScatterElements(*operands, axis=arguments["axis"])
+
+
+def _aligned(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value:
+    """RoiAlign before opset 16, which knew no half pixels."""
+    options = {name: arguments[name] for name in ("mode", "output_height", "output_width", "sampling_ratio")}
+    mapping = "output_half_pixel"
+    scale = arguments["spatial_scale"]
+    return g.RoiAlign(*operands, coordinate_transformation_mode=mapping, spatial_scale=scale, **options)
+
+
+def _sloped(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value | None:
+    """PRelu before opset 7, whose slopes were those of the channels."""
+    X, slope = operands
+    if X.shape is None or slope.shape is None:
+        return None
+    return g.PRelu(X, g.reshape(slope, [-1] + [1] * (X.rank - 2)) if slope.rank == 1 and X.rank > 2 else slope)
+
+
+def _normalized(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value | None:
+    """GroupNormalization before opset 21, whose scale and bias were those of the groups."""
+    X, *parts = operands
+    channels, groups = None if X.shape is None else X.shape[1], arguments["num_groups"]
+    if g.opset < 21 or not isinstance(channels, int):
+        return None
+    parts = [g.Expand(g.reshape(part, [-1, 1]), [1, channels // groups]) for part in parts]
+    parts = [g.reshape(part, [-1]) for part in parts]
+    return g.GroupNormalization(X, *parts, num_groups=groups, epsilon=arguments["epsilon"])
+
+
 _OLDER: dict[tuple[str, int], Callable[..., Value | None]] = {
     ("Softmax", 1): _flattened,
     ("LogSoftmax", 1): _flattened,
     ("Hardmax", 1): _flattened,
     ("DFT", 1): _transformed,
+    ("Dropout", 1): _kept,
+    ("GroupNormalization", 1): _normalized,
+    ("PRelu", 1): _sloped,
+    ("Resize", 1): _resized,
+    ("RoiAlign", 1): _aligned,
+    ("Scatter", 1): _scattered,
+    ("Shape", 1): _cut_shape,
     ("Upsample", 1): _resized,
 }
 
@@ -160,10 +249,13 @@ def _dtype(node: OnnxNode, version: int, place: int, known: Any = None) -> np.dt
     return next((dtype for dtype in (wanted, *dtypes) if dtype in dtypes), np.dtype(np.float32))
 
 
-def _operand(g: Builder, given: Any, values: Mapping[Node, Any]) -> Value | None:
-    if given is None:
-        return None
-    return values[given] if isinstance(given, Node) else g.constant(given, np.asarray(given).dtype)
+def _operand(g: Builder, given: Any, values: Mapping[Node, Any]) -> Any:
+    """A Value; or the numbers of what was an attribute in older opsets, which take the dtype that is wanted."""
+    if isinstance(given, Node):
+        return values[given]
+    if isinstance(given, np.ndarray | np.generic):
+        return g.constant(given, given.dtype)
+    return [given] if isinstance(given, int) else given  # K of TopK
 
 
 def _known(g: Builder, given: Any, values: Mapping[Node, Any]) -> Any:
@@ -172,7 +264,17 @@ def _known(g: Builder, given: Any, values: Mapping[Node, Any]) -> Any:
     return g.refuse("an attribute of it is computed: export with a newer opset") if array is None else array
 
 
-def _attribute(value: Any) -> Any:
+def _attribute(value: Any, formal: Any = None) -> Any:
+    """An attribute for `make_node`, in the type that the standard has for it, if any."""
+    kind = None if formal is None else formal.type.name
+    if kind == "INTS":
+        return [int(number) for number in np.ravel(value)]
+    if kind == "FLOATS":
+        return [float(number) for number in np.ravel(value)]
+    if kind == "INT" and isinstance(value, str):  # of the first versions of Cast
+        return onnx.TensorProto.DataType.Value(value)
+    if kind in ("INT", "FLOAT"):
+        return np.asarray(value).item()
     if isinstance(value, np.ndarray):
         return numpy_helper.from_array(value)
     if isinstance(value, onnx.TypeProto):

@@ -31,11 +31,13 @@ def _entries(index, rank):
 def _sliced(g, node, entries):
     axes = [entry for entry in entries if entry is not None]
     cuts = [(axis, *_cut(entry)) for axis, entry in enumerate(axes) if entry != slice(None)]
-    if cuts:
+    dropped = [axis for axis, entry in enumerate(axes) if isinstance(entry, int)]
+    if len(cuts) == len(dropped) == 1:
+        node = g.Gather(node, g.constant(axes[dropped[0]]), axis=dropped[0])
+    elif cuts:
         cut_axes, starts, ends, steps = zip(*cuts, strict=True)
         node = g.Slice(node, starts, ends, cut_axes, steps)
-    dropped = [axis for axis, entry in enumerate(axes) if isinstance(entry, int)]
-    node = g.Squeeze(node, dropped) if dropped else node
+        node = g.Squeeze(node, dropped) if dropped else node
     left = [entry for entry in entries if not isinstance(entry, int)]
     added = [i for i, entry in enumerate(left) if entry is None]
     node = g.Unsqueeze(node, added) if added else node

@@ -25,6 +25,8 @@ def softmaxcrossentropy_op(g, node_A, node_B, use_cudnn):
 @exporter
 def softmaxcrossentropy_sparse_op(g, node_A, node_B, ignored_index):
     ids = g.ids(node_B)
+    if not g.guard_ids and node_A.rank == 2:
+        return g.SoftmaxCrossEntropyLoss(node_A, ids, ignore_index=int(ignored_index), reduction="none")
     ignored = g.Equal(ids, int(ignored_index))
     logarithms = g.shaped(g.LogSoftmax(node_A, axis=-1), node_A.shape)
     return g.Where(ignored, 0, g.Neg(_picked(g, logarithms, g.Where(ignored, 0, ids))))

@@ -101,6 +101,24 @@ def _erfc(g, e, x):
     return g.Sub(1, g.Erf(x))
 
 
+@primitive("cbrt")
+def _cbrt(g, e, x):
+    return g.Mul(g.Sign(x), g.Pow(g.Abs(x), 1 / 3))
+
+
+@primitive("atan2")
+def _atan2(g, e, y, x):
+    turn = g.Where(g.Less(y, 0), g.constant(-np.pi, x.dtype), g.constant(np.pi, x.dtype))
+    angle = g.Atan(g.Div(y, x))
+    upright = g.Where(g.Equal(y, 0), 0, g.Mul(turn, 0.5))
+    return g.Where(g.Equal(x, 0), upright, g.Where(g.Less(x, 0), g.Add(angle, turn), angle))
+
+
+@primitive("shift_left")
+def _shift_left(g, e, x, places):
+    return g.Mul(x, g.cast(g.Pow(g.constant(2, np.int32), places), x.dtype))
+
+
 def _exp_neg_sq(g, e, x):
     return g.Exp(g.Neg(g.Mul(x, x)))
 
@@ -120,9 +138,9 @@ def _is_finite(g, e, x):
 
 @primitive("round")
 def _round(g, e, x):
-    if int(e.params["rounding_method"]) != 1:
-        g.refuse("ONNX rounds halves to even only")
-    return g.Round(x)
+    if int(e.params["rounding_method"]) == 1:
+        return g.Round(x)
+    return g.Mul(g.Sign(x), g.Floor(g.Add(g.Abs(x), 0.5)))  # halves go away from zero
 
 
 def _logical(operator):
@@ -145,9 +163,12 @@ def _clamp(g, e, low, x, high):
 
 @primitive("select_n")
 def _select_n(g, e, which, *cases):
-    if len(cases) != 2:
-        g.refuse(f"it selects between {len(cases)} arrays, and ONNX between two")
-    return g.Where(g.cast(which, bool), cases[1], cases[0])
+    if len(cases) == 2:
+        return g.Where(g.cast(which, bool), cases[1], cases[0])
+    found = cases[-1]
+    for place in reversed(range(len(cases) - 1)):
+        found = g.Where(g.Equal(which, place), cases[place], found)
+    return found
 
 
 @primitive("convert_element_type")
@@ -193,11 +214,20 @@ def _sort(g, e, *operands):
     return [values, *(g.GatherElements(other, places, axis=axis) for other in operands[1:])]
 
 
+@primitive("top_k")
+def _top_k(g, e, x):
+    return g.TopK(x, [e.params["k"]], axis=x.rank - 1, outputs=2)
+
+
 @primitive("dot_general")
 def _dot_general(g, e, x, y):
     (contract_x, contract_y), (batch_x, batch_y) = e.params["dimension_numbers"]
     if x.rank == y.rank == 2 and (contract_x, contract_y, batch_x) == ((1,), (0,), ()):
         return g.MatMul(x, y)
+    stacked = tuple(range(x.rank - 2))
+    if x.rank == y.rank and (tuple(batch_x), tuple(batch_y), tuple(contract_x)) == (stacked, stacked, (x.rank - 1,)):
+        if tuple(contract_y) == (y.rank - 2,):
+            return g.MatMul(x, y)
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     names_x = [next(letters) for _ in range(x.rank)]
     names_y = [next(letters) for _ in range(y.rank)]
@@ -257,6 +287,15 @@ def _slice(g, e, x):
         return x
     axes, starts, ends, steps = zip(*cuts, strict=True)
     return g.Slice(x, e.lengths.vector(starts), e.lengths.vector(ends), axes, steps)
+
+
+@primitive("dynamic_slice")
+def _dynamic_slice(g, e, x, *starts):
+    sizes = list(e.params["slice_sizes"])
+    places = [g.reshape(g.cast(start, np.int64), [1]) for start in starts]
+    last = [x.dim(axis) - size for axis, size in enumerate(sizes)]
+    begin = g.Min(g.Max(g.Concat(*places, axis=0), np.zeros(len(sizes), np.int64)), last)
+    return g.Slice(x, begin, g.Add(begin, sizes), list(range(x.rank)))
 
 
 @primitive("split")

@@ -121,4 +121,5 @@ def topk_val_op(g, nodeA, nodeB):
 
 @exporter
 def cumsum_with_bias_op(g, node, bias, dim):
-    return g.Add(g.CumSum(node, g.constant(dim)), g.constant(bias, node.dtype))
+    total = g.CumSum(node, g.constant(dim))
+    return g.Add(total, g.constant(bias, node.dtype)) if bias else total

@@ -112,6 +112,9 @@ def pad_op(g, node_A, paddings, mode, constant_values):
     before, after = zip(*pairs, strict=True)
     if mode == "CONSTANT":
         return g.Pad(node_A, [*before, *after], g.constant(constant_values, node_A.dtype))
+    inside = all(not isinstance(dim, int) or max(pair) < dim for dim, pair in zip(node_A.shape, pairs, strict=True))
+    if mode == "REFLECT" and inside:
+        return g.Pad(node_A, [*before, *after], mode="reflect")
     for axis, pair in enumerate(pairs):
         if any(pair):
             places = np.pad(np.arange(node_A.dim(axis)), pair, mode.lower())

@@ -17,11 +17,11 @@ from ..graph import Feed, Node, Placeholder, Variable, toposort
 from . import export_imported, export_jaxpr, exporters, rewrite
 from .builder import Builder, OpenLengthError, Value
 from .export_graphs import GraphWriter, can_export, has_graphs
-from .files import MAX_BYTES, save
+from .files import MAX_BYTES, outside, save
 from .inputs import Inputs, own_name
 from .nodes import FamiliarNode, OnnxNode
 from .registry import call, exporter_of
-from .shapes import NAMELESS, Symbols
+from .shapes import NAMELESS, Known, Symbols
 
 DEFAULT_OPSET = 26
 OLDEST_OPSET = 13
@@ -44,6 +44,7 @@ def export(
     external_data: bool = False,
     metadata: Mapping[str, str] | None = None,
     fold_batch_norm: bool = False,
+    guard_ids: bool = False,
 ) -> onnx.ModelProto:
     """Writes what leads from `inputs` to `outputs` as an ONNX model, in inference form.
 
@@ -57,9 +58,12 @@ def export(
     dynamic_axes: further open dimensions by input (the node or its name): axis numbers, or names by axis number.
     input_shapes: shapes by input, for what was never fed; a string or None in a shape leaves that dimension open.
     names: names for inputs, outputs and other nodes in place of their own.
-    external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB.
+    external_data: keep the parameters in a second file, `<path>.data`; needed above 2 GB, when the returned model has
+        none of them either.
     metadata: pairs of strings to store in the model.
     fold_batch_norm: put batch norm into the filters and bias of the convolution before it, where there is one.
+    guard_ids: give what Hetu gives for ids and labels outside their range, too, at the price of some nodes: zeros for a
+        row that the table does not have, NaN for the loss.
     Returns: the model.
     Raises OnnxExportError for what ONNX cannot hold, naming the op and the line; OSError for an unwritable path.
     """
@@ -71,20 +75,25 @@ def export(
         )
     _check_part_of_graph(executor, inputs, outputs)
     _check_exportable(inputs, outputs)
-    names, opset = names or {}, _opset(opset)
-    given = _by_node(input_shapes, inputs), _by_node(dynamic_axes, inputs)
+    opset, metadata = _opset(opset), _mapping(metadata, "metadata")
+    names = _names(names, toposort(outputs) + inputs)
+    given = _by_node(input_shapes, inputs, "input_shapes"), _by_node(dynamic_axes, inputs, "dynamic_axes")
+    path = _path(path, onnx_save_dir)
     shapes = Inputs(inputs, outputs, names, executor.config.seen_shapes, dynamic_batch, *given)
     try:
-        walk = _walked(_Walk(Builder(opset), names, shapes.infer(), shapes.symbols), inputs, outputs)
+        walk = _walked(_Walk(Builder(opset, guard_ids), names, shapes.infer(), shapes.symbols), inputs, outputs)
     except OpenLengthError as error:
-        walk = _walked(_Walk(Builder(opset), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs)
+        walk = _walked(
+            _Walk(Builder(opset, guard_ids), names, shapes.infer_fixed(error), shapes.symbols), inputs, outputs
+        )
     rewrite.simplify(walk.g, {value.name for value in walk.outputs}, fold_batch_norm)
-    path = onnx_save_dir if path is None else path
-    if walk.size > MAX_BYTES and path is not None and not external_data:
-        raise OnnxExportError("the model is larger than the 2 GB that one ONNX file holds: pass external_data=True")
-    model = _assemble(walk, shapes, job_name, metadata or {})
+    if walk.size > MAX_BYTES and (path is None or not external_data):
+        raise OnnxExportError(
+            "the model is larger than the 2 GB that one ONNX file holds: pass a path and external_data=True"
+        )
+    model = _assemble(walk, shapes, job_name, metadata)
     if path is not None:
-        save(model, os.fspath(path), external_data)
+        save(model, path, walk.arrays() if external_data else None)
     return model
 
 
@@ -120,6 +129,10 @@ class _Walk:
         """The bytes of what the model stores."""
         return sum(value.array.nbytes for value in self.g.initializers.values())
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the model stores, by name."""
+        return {name: np.asarray(value.array) for name, value in self.g.initializers.items()}
+
     def input(self, node: Node) -> None:
         known = self.shapes[node]
         dtype = np.bool_ if isinstance(node, Placeholder) and node.boolean else known.dtype
@@ -146,9 +159,9 @@ class _Walk:
             for part, of_part in zip(value, known or [], strict=False):
                 part.shape = of_part.shape
             return
-        value.shape = getattr(known, "shape", None)
+        value.shape = getattr(known, "shape", value.shape)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if self._is_of_onnx(node) else value.dtype
-        if known is not None and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
+        if isinstance(known, Known) and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
         if name and any(value.name in made.output for made in self.g.nodes[start:]):
@@ -177,7 +190,9 @@ class _Walk:
     def _initializer(self, node: Variable) -> Value:
         if not hasattr(node.value, "ndim"):
             raise OnnxExportError(f"{node.describe()} holds a sparse matrix, which no ONNX operator takes")
-        return self.g.initializer(self.names.get(node, node.name), node.value)
+        array = np.asarray(node.value)
+        array = array.astype(getattr(node, "stored_as", array.dtype), copy=False)
+        return self.g.initializer(self.names.get(node, node.name), array)
 
     def _export(self, node: Node) -> Any:
         self.g.result = getattr(self.shapes.get(node), "shape", None)
@@ -266,21 +281,55 @@ def _check_part_of_graph(executor: Executor, inputs: Sequence[Node], outputs: Se
             )
 
 
-def _by_node(given: Mapping[Any, Any] | None, inputs: Sequence[Node]) -> dict[Node, Any]:
-    """A mapping whose keys are inputs or their names, by node."""
+def _by_node(given: Mapping[Any, Any] | None, inputs: Sequence[Node], what: str) -> dict[Node, Any]:
+    """A mapping whose keys are inputs or their names, by node; the values are lists, or dicts by axis."""
     by_name = {node.name: node for node in inputs}
     found = {}
-    for key, value in (given or {}).items():
+    for key, value in _mapping(given, what).items():
         node = by_name.get(key) if isinstance(key, str) else key
         if node not in inputs:
             raise OnnxExportError(f"{key!r} is none of the inputs ({', '.join(by_name)})")
+        if isinstance(value, str) or not isinstance(value, Sequence | Mapping):
+            raise OnnxExportError(f"{what} of {key!r} must be a list with an entry an axis, and not {value!r}")
         found[node] = value
     return found
+
+
+def _mapping(given: Any, what: str) -> Mapping[Any, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise OnnxExportError(f"{what} must be a dict, and not {given!r}")
+    return given or {}
+
+
+def _names(given: Any, graph: Sequence[Node]) -> dict[Node, str]:
+    """`names` by node, where its keys are nodes of the graph or their names."""
+    by_name = {node.name: node for node in graph}
+    found = {}
+    for key, name in _mapping(given, "names").items():
+        node = by_name.get(key) if isinstance(key, str) else key
+        if node not in graph:
+            raise OnnxExportError(f"names has {key!r}, which is no node of what is exported")
+        if not isinstance(name, str) or not name or name in found.values():
+            raise OnnxExportError(f"names must give each node a name of its own, and not {name!r} for {key!r}")
+        found[node] = name
+    return found
+
+
+def _path(path: Any, folder: Any) -> str | None:
+    """The file to write; `folder` is what Hetu calls it."""
+    if path is not None and folder is not None:
+        raise OnnxExportError(f"give path or onnx_save_dir, and not both: {path!r} and {folder!r}")
+    path = folder if path is None else path
+    if path is not None and not os.fspath(path):
+        raise OnnxExportError("path is empty: give the name of the file to write")
+    return None if path is None else os.fspath(path)
 
 
 def _opset(opset: int | None) -> int:
     newest = onnx.defs.onnx_opset_version()
     opset = min(DEFAULT_OPSET, newest) if opset is None else opset
+    if not isinstance(opset, int):
+        raise OnnxExportError(f"opset must be a number, and not {opset!r}")
     if not OLDEST_OPSET <= opset <= newest:
         raise OnnxExportError(f"opset must be {OLDEST_OPSET} to {newest}, not {opset}")
     return opset
@@ -296,12 +345,17 @@ def _assemble(walk: _Walk, shapes: Inputs, job_name: str | None, metadata: Mappi
 
 
 def _model(walk: _Walk, doc: str, initializers: Sequence[Value]) -> onnx.ModelProto:
-    tensors = [numpy_helper.from_array(np.asarray(value.array), value.name) for value in initializers]
+    tensors = [_tensor(value, walk.size > MAX_BYTES and value.array.size > SMALL) for value in initializers]
     inputs, outputs = (list(map(_info, values)) for values in (walk.inputs, walk.outputs))
     graph = helper.make_graph(walk.g.nodes, "hetu_jax", inputs, outputs, tensors, doc_string=doc)
     operators = [helper.make_opsetid(domain, version) for domain, version in walk.g.opsets.items()]
     version = helper.find_min_ir_version_for(operators, ignore_unknown=True)
     return helper.make_model(graph, opset_imports=operators, ir_version=version, producer_name="hetu_jax")
+
+
+def _tensor(value: Value, beside: bool) -> onnx.TensorProto:
+    array = np.asarray(value.array)
+    return outside(array, value.name) if beside else numpy_helper.from_array(array, value.name)
 
 
 def _find_shapes(walk: _Walk, shapes: Inputs) -> None:

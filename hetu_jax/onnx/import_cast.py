@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+from onnx import TensorProto
 
 from .arrays import FOUR_BIT, astype, bitcast, dtype_of, full, host, ints, is_float, is_text, number, small, xp
 from .operators import operator
@@ -61,12 +62,9 @@ def _power_of_two(value, saturate, round_mode):
     return bitcast(astype((exponent + up) & 0xFF, np.uint8), _E8M0)
 
 
-_BY_NAME = {name: dtype_of(kind) for name, kind in (("FLOAT", 1), ("INT64", 7), ("DOUBLE", 11))}
-
-
 @operator
 def Cast(input, *, to, saturate=1, round_mode="up"):
-    dtype = _BY_NAME[to] if isinstance(to, str) else dtype_of(to)
+    dtype = dtype_of(TensorProto.DataType.Value(to) if isinstance(to, str) else to)
     return cast(input, dtype, saturate, round_mode)
 
 

@@ -22,9 +22,13 @@ def LeakyRelu(X, *, alpha=0.01):
 
 @operator
 def PRelu(X, slope):
-    """X where it is not negative, else slope * X; a slope per channel, as old opsets have it, goes along axis 1."""
-    if slope.ndim == 1 and X.ndim > 2 and slope.shape[0] not in (1, X.shape[-1]):
-        slope = xp.reshape(slope, (-1,) + (1,) * (X.ndim - 2))
+    """X where it is not negative, else slope * X, where the slopes of a vector are those of the channels."""
+    return PRelu_7.fn(X, xp.reshape(slope, (-1,) + (1,) * (X.ndim - 2)) if slope.ndim == 1 and X.ndim > 2 else slope)
+
+
+@operator
+def PRelu_7(X, slope):
+    """X where it is not negative, else slope * X."""
     return xp.where(X >= 0, X, X * slope)
 
 

@@ -16,7 +16,7 @@ from ..gradients import gradients, item_op
 from ..graph import Feed, Node, Variable
 from . import checks, operators
 from . import import_familiar as familiar
-from .arrays import KNOWN_SIZE, dtype_of, is_text, owned, small
+from .arrays import KNOWN_SIZE, dtype_of, fits, is_text, owned, small
 from .nodes import Formal, GraphInput, OnnxNode, Subgraph
 from .reading import Tensors
 from .roles import Roles
@@ -31,10 +31,12 @@ Attributes = dict[str, Any]
 class Scope:
     """The values by name in one graph, and through `outer` in the graphs around it.
 
-    types: the element types that are known.  later: the names that nodes of the graph make, perhaps later.
+    roles: what its stored tensors are for; None inside functions.  types: the element types that are known.
+    later: the names that nodes of the graph make, perhaps later.
     """
 
-    def __init__(self, outer: Scope | None = None):
+    def __init__(self, roles: Roles | None = None, outer: Scope | None = None):
+        self.roles = roles
         self.values: dict[str, Any] = {}
         self.types: ChainMap[str, checks.Type] = ChainMap({}, *(outer.types.maps if outer else ()))
         self.later: set[str] = set()
@@ -63,37 +65,40 @@ class Scope:
 class Importer:
     """Records the nodes of one model.
 
-    model: the parsed file.  folder: where its external data lies, or None.
+    model: the parsed file.  folders: where its external data lies, as for `Tensors`.
     After `run`: `inputs` and `outputs` are the graph's, in order; `variables` are by name; `scope` has every value.
     Raises OnnxImportError for what makes no sense or is not supported, naming the node.
     """
 
-    def __init__(self, model: ModelProto, folder: str | None):
-        self.model, self.tensors = model, Tensors(folder)
+    def __init__(self, model: ModelProto, folders: Sequence[str] = ()):
+        self.model, self.tensors = model, Tensors(folders)
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.opsets = _opsets(model.opset_import) or {"": 1}
+        self.opsets.setdefault("", onnx.defs.onnx_opset_version())  # as ONNX Runtime takes it
         self.variables: dict[str, Variable] = {}
-        self.scope = Scope()
+        self.scope = Scope(Roles(model.graph))
         self.inner: list[set[Node]] = []
         self.inputs: list[Node] = []
         self.outputs: list[Node] = []
         self._calls: list[tuple[str, str, str]] = []
-        self._count = 0
 
     def run(self) -> Importer:
         """Records everything."""
         missing = list(self._unsupported(self.model.graph, self.opsets, set()))
         if missing:
             raise OnnxImportError(_unsupported_text(missing))
+        if _written_out(self.model.graph, self.functions, {}) > MAX_NODES:
+            raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes in its functions, written out")
         graph = self.model.graph
-        roles = Roles(graph)
-        self._initializers(graph, self.scope, roles)
+        self._initializers(graph, self.scope)
         for info in [info for info in graph.input if info.name not in self.scope]:
             self.scope[info.name] = node = self._input(info)
             self.scope.types[info.name] = info.type.tensor_type.elem_type or None
             self.inputs.append(node)
         self._nodes(graph.node, self.scope, self.opsets, {})
-        self.outputs = [self._output(info) for info in graph.output]
+        for info in graph.output:
+            with _at(f"output {info.name!r}"):
+                self.outputs.append(self._output(info))
         return self
 
     def _output(self, info: onnx.ValueInfoProto) -> Node:
@@ -101,6 +106,7 @@ class Importer:
         kind = info.type.WhichOneof("value")
         if not isinstance(node, Feed):  # for the export, which may not find them
             node.declared = _dims(info.type.tensor_type) if kind == "tensor_type" else None
+            node.declared_dtype = dtype_of(info.type.tensor_type.elem_type) if info.type.tensor_type.elem_type else None
             node.nested = kind is not None and _is_nested(info.type)
         return node
 
@@ -130,15 +136,15 @@ class Importer:
             ):
                 yield node.domain, node.op_type, node.name, opsets.get(_domain(node.domain))
 
-    def _initializers(self, graph: GraphProto, scope: Scope, roles: Roles) -> None:
+    def _initializers(self, graph: GraphProto, scope: Scope) -> None:
         for tensor in graph.initializer:
             with _at(f"initializer {tensor.name!r}"):
                 scope.types[tensor.name] = tensor.data_type
-                scope[tensor.name] = self._stored(tensor.name, self.tensors.array(tensor), roles)
+                scope[tensor.name] = self._stored(tensor.name, self.tensors.array(tensor), scope.roles)
         for tensor in graph.sparse_initializer:
             name = tensor.values.name
             with _at(f"initializer {name!r}"):
-                scope[name] = self._stored(name, self.tensors.sparse(tensor), roles)
+                scope[name] = self._stored(name, self.tensors.sparse(tensor), scope.roles)
 
     def _stored(self, name: str, array: np.ndarray, roles: Roles) -> Any:
         """A Variable; or the array itself where it is text, a part of shape arithmetic, or a few integers."""
@@ -148,9 +154,14 @@ class Importer:
         return self.variable(name, array, floating and array.ndim > 0 and name not in roles.frozen)
 
     def variable(self, name: str, array: np.ndarray, trainable: bool) -> Variable:
-        """A Variable with exactly these elements."""
+        """A Variable with exactly these elements, which the export stores in their own dtype again."""
+        if not fits(array):
+            raise OnnxImportError(
+                "it has integers that 32 bits do not hold: call jax.config.update('jax_enable_x64', True) first"
+            )
         made = Variable(name, np.zeros(()), trainable=trainable)
         made.become(owned(array))
+        made.stored_as = array.dtype
         self.variables.setdefault(name, made)
         return made
 
@@ -174,9 +185,6 @@ class Importer:
         """Records the nodes of a graph, or of a function that is called with the attributes `given`."""
         scope.later.update(name for node in nodes for name in node.output if name)
         for index, node in enumerate(nodes):
-            self._count += bool(self._calls)
-            if self._count > MAX_NODES:
-                raise OnnxImportError(f"the model has over {MAX_NODES:,} nodes in its functions, written out")
             with _at(_node_text(node, index)):
                 self._node(node, scope, opsets, given)
 
@@ -195,13 +203,18 @@ class Importer:
                 raise OnnxImportError(f"Gradient has no attribute {', '.join(map(repr, sorted(unknown)))}")
             results = self._gradient(inputs, scope, **attributes)
         else:
-            results = self._record(node, inputs, attributes, opsets)
+            results = self._record(node, inputs, attributes, opsets, scope.roles)
         for name, value, kind in zip(node.output, results, types, strict=False):
             if name:
                 scope[name], scope.types[name] = value, kind
 
     def _record(
-        self, node: NodeProto, inputs: list[Any], attributes: Attributes, opsets: Mapping[str, int]
+        self,
+        node: NodeProto,
+        inputs: list[Any],
+        attributes: Attributes,
+        opsets: Mapping[str, int],
+        roles: Roles | None,
     ) -> Sequence[Any]:
         """What the outputs of a node are: nodes, or arrays that are known."""
         operator = operators.find(node.domain, node.op_type, _version(opsets, node.domain))
@@ -213,7 +226,7 @@ class Importer:
         arguments = operator.bind_node(inputs, attributes, count)
         name = node.output[0] if node.output and count == 1 else node.name or node.op_type
         if operator.onnx_name == "Constant":
-            return [self._constant(name, operator.fn(**arguments))]
+            return [self._constant(name, operator.fn(**arguments), roles)]
         known = familiar.folded(operator, arguments, count)
         if known is not None:
             return known
@@ -233,8 +246,10 @@ class Importer:
             raise OnnxImportError(f"Gradient must be taken at {', '.join((*xs, *zs))}: other inputs are not supported")
         return gradients(scope[y], named[: len(xs)])
 
-    def _constant(self, name: str, array: Any) -> Any:
-        """A constant: known, or a Variable where it is large."""
+    def _constant(self, name: str, array: Any, roles: Roles | None) -> Any:
+        """A constant: in a graph what an initializer is, but for single numbers; in functions known unless large."""
+        if roles is not None and array.ndim:
+            return self._stored(name, array, roles)
         if is_text(array) or small(array.shape):
             return array
         return self.variable(name, array, False)
@@ -300,9 +315,9 @@ class Importer:
         raise OnnxImportError(f"the attribute {attribute.name!r} is of a kind that is not supported ({kind})")
 
     def _subgraph(self, graph: GraphProto, outer: Scope, opsets: Mapping[str, int], given: Attributes) -> Subgraph:
-        scope, inner = Scope(outer), set()
+        scope, inner = Scope(Roles(graph), outer), set()
         self.inner.append(inner)
-        self._initializers(graph, scope, Roles(graph))
+        self._initializers(graph, scope)
         formals = [self._own(Formal(info.name)) for info in graph.input]
         for formal in formals:
             scope[formal.name] = formal
@@ -313,6 +328,24 @@ class Importer:
         made = Subgraph(graph.name, formals, results)
         made.close(inner)
         return made
+
+
+def _written_out(graph: Any, functions: Mapping[tuple[str, str, str], FunctionProto], known: dict[Any, int]) -> int:
+    """How many nodes the functions that a graph or function calls have, written out.
+
+    known: the same of functions, by key; 0 for those that call themselves, which are refused later.
+    """
+    count = 0
+    for node in graph.node:
+        key = (node.domain, node.op_type, node.overload)
+        if key in functions and key not in known:
+            known[key] = 0
+            known[key] = len(functions[key].node) + _written_out(functions[key], functions, known)
+        count += known.get(key, 0)
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                count += _written_out(inner, functions, known)
+    return count
 
 
 class _at:
@@ -400,4 +433,7 @@ def _unsupported_text(missing: Sequence[tuple[str, str, str, int | None]]) -> st
         f"{what} at {', '.join(labels[:5])}{f' and {len(labels) - 5} more' if len(labels) > 5 else ''}"
         for what, labels in found.items()
     )
-    return f"the model has operators that are not supported: {listed}"
+    hint = ""
+    if any(domain == "com.microsoft.nchwc" for domain, *_ in missing):
+        hint = "; ONNX Runtime wrote them for one processor: save the model at its optimisation level EXTENDED"
+    return f"the model has operators that are not supported: {listed}{hint}"

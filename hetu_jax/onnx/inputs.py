@@ -46,7 +46,21 @@ class Inputs:
         self._seen, self._given, self._batch, self._axes = dict(seen), given, batch, axes
         self.symbols, self._guessed = Symbols(), False
         self._size: int | None = None
+        self._letter = self._batch_name()
         self._failures: list[OpError] = []
+
+    def _batch_name(self) -> str:
+        """What the size of the batch is called: as `dynamic_axes` names that of any input, else N."""
+        lengths = [seen for node in self.nodes if (seen := self._lengths(node))]
+        for node in self.nodes:
+            name, seen = _axis_names(self._axes.get(node, ())).get(0), self._lengths(node)
+            if isinstance(name, str) and (not seen or seen[0] == lengths[0][0]):
+                return name
+        return BATCH
+
+    def _lengths(self, leaf: Node) -> Shape | None:
+        """The shape with which a leaf is known to work, if any."""
+        return self._seen.get(leaf, getattr(leaf._abstract(), "shape", None) if isinstance(leaf, Feed) else None)
 
     @property
     def reason(self) -> str:
@@ -105,25 +119,30 @@ class Inputs:
 
     def _fed(self, leaf: Node) -> tuple[Shape, tuple[int, ...] | None]:
         """The shape of a placeholder or dataloader, and lengths with which the graph is known to work."""
-        seen = self._seen.get(leaf, getattr(leaf._abstract(), "shape", None))
+        seen = self._lengths(leaf)
         said = self._given.get(leaf, leaf.declared if isinstance(leaf, GraphInput) else None)
         if said is not None:
             return tuple(said), seen if _agree(said, seen) else None
         if seen is not None:
             batch = self._batch and bool(seen) and self._is_batch(seen[0])
-            return ((BATCH, *seen[1:]) if batch else seen), seen
+            return ((self._letter, *seen[1:]) if batch else seen), seen
         guess = shapes.guess(leaf, [*self.outputs, *self.nodes])
         if guess is None:
             raise OnnxExportError(
                 f"the shape of {leaf.describe()} is unknown: run the Executor once before the export, or pass "
                 f"input_shapes={{{leaf.name}: ('{BATCH}', ...)}}"
             )
+        if not self._batch and guess[:1] == (None,):
+            raise OnnxExportError(
+                f"the size of the batch of {leaf.describe()} is unknown, and dynamic_batch=False fixes it: run the "
+                "Executor once before the export, or pass input_shapes"
+            )
         return guess, None
 
     @staticmethod
     def _dtype(leaf: Node) -> Any:
         if isinstance(leaf, GraphInput):
-            return leaf._dtype  # as the imported model declares it, also in 64 bits
+            return leaf.declared_dtype  # as the imported model declares it, also in 64 bits
         return leaf.dtype
 
     def _is_batch(self, length: int) -> bool:
@@ -144,7 +163,7 @@ class Inputs:
         own = own_name(node, self._names) or "input"
         for axis, dim in enumerate(named):
             if dim is None:
-                dim = BATCH if axis == 0 else shapes.symbol(own, axis, len(shape), len(self.nodes) == 1)
+                dim = self._letter if axis == 0 else shapes.symbol(own, axis, len(shape), len(self.nodes) == 1)
             length = seen[axis] if seen is not None else None
             if isinstance(dim, str):
                 named[axis] = self.symbols.add(dim, length if isinstance(length, int) else None)

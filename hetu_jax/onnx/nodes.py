@@ -103,6 +103,9 @@ class FamiliarNode(Node):
         self.onnx, self.label = onnx, onnx.label
         self.inputs.extend(node for node in onnx.inputs if node not in self.inputs)
 
+    def describe(self) -> str:
+        return self.onnx.describe()
+
     def evaluate(self, values: Sequence[Any], env: Any, run: Run, **given: Any) -> Any:
         if self.writes or (traced(values) and hasattr(values[0], "dtype") and is_float(values[0])):
             return super().evaluate(values, env, run, **given)
@@ -189,11 +192,11 @@ class GraphInput(Placeholder):
 
     def __init__(self, name: str, dtype: Any, declared: Dims | None, on_host: bool = False, nested: bool = False):
         super().__init__(name)
-        self._dtype, self.declared, self.on_host, self.nested = np.dtype(dtype), declared, on_host, nested
+        self.declared_dtype, self.declared, self.on_host, self.nested = np.dtype(dtype), declared, on_host, nested
 
     @property
     def dtype(self) -> np.dtype:
-        return self._dtype if self.on_host else jax.dtypes.canonicalize_dtype(self._dtype)
+        return self.declared_dtype if self.on_host else jax.dtypes.canonicalize_dtype(self.declared_dtype)
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -226,6 +229,12 @@ class GraphInput(Placeholder):
             limits = np.iinfo(self.dtype)
             if value.min() < limits.min or value.max() > limits.max:
                 raise ValueError(f"{self.describe()} was fed integers that {self.dtype} cannot hold")
+        if value.dtype.kind == "f" and self.dtype.kind in "iu" and np.any(value != np.trunc(value)):
+            raise TypeError(f"{self.describe()} takes integers, and was fed fractions: round them first")
+        if self.declared is not None and value.ndim != len(self.declared) and not self.nested:
+            raise ValueError(
+                f"{self.describe()} was fed the shape {value.shape}, and the model declares {list(self.declared)}"
+            )
         return value
 
     def _abstract(self) -> jax.ShapeDtypeStruct | None:

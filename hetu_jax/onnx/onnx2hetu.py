@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
@@ -10,7 +11,6 @@ import onnx
 from ..errors import OnnxImportError
 from ..graph import Node, Variable
 from .importer import Importer
-from .nodes import GraphInput
 from .reading import read_model
 
 
@@ -42,9 +42,9 @@ class OnnxGraph:
 
 
 def _described(node: Node) -> str:
-    shape = node.declared if isinstance(node, GraphInput) else node.shape
+    shape = getattr(node, "declared", None) or node.shape
     dims = "unknown shape" if shape is None else ", ".join("?" if dim is None else str(dim) for dim in shape)
-    return f"{node.dtype or ''}[{dims}]"
+    return f"{getattr(node, 'declared_dtype', None) or node.dtype or ''}[{dims}]"
 
 
 def load_onnx(onnx_path: str | os.PathLike[str]) -> tuple[Any, Any]:
@@ -61,17 +61,18 @@ def load_onnx(onnx_path: str | os.PathLike[str]) -> tuple[Any, Any]:
 def load_onnx_graph(onnx_path: str | os.PathLike[str]) -> OnnxGraph:
     """The model in a file as an `OnnxGraph`; see `load_onnx`."""
     model = read_model(onnx_path)
-    return _graph(model, os.path.dirname(os.path.abspath(os.fspath(onnx_path))))
+    path = os.path.abspath(os.fspath(onnx_path))
+    return _graph(model, [os.path.dirname(path), os.path.dirname(os.path.realpath(path))])
 
 
 def from_onnx(model_proto: onnx.ModelProto) -> tuple[Any, Any]:
     """As `load_onnx`, of a model in memory, whose tensors must all be in it."""
-    return _ends(_graph(model_proto, None))
+    return _ends(_graph(model_proto))
 
 
 def prepare(model: onnx.ModelProto) -> dict[str, Node]:
     """Every value of a model's graph that is a node, by its name in the model."""
-    values = _imported(model, None).scope.values
+    values = _imported(model).scope.values
     return {name: value for name, value in values.items() if isinstance(value, Node)}
 
 
@@ -81,11 +82,11 @@ def _ends(graph: OnnxGraph) -> tuple[Any, Any]:
     return graph.inputs, graph.outputs
 
 
-def _graph(model: onnx.ModelProto, folder: str | None) -> OnnxGraph:
-    return OnnxGraph(_imported(model, folder))
+def _graph(model: onnx.ModelProto, folders: Sequence[str] = ()) -> OnnxGraph:
+    return OnnxGraph(_imported(model, folders))
 
 
-def _imported(model: onnx.ModelProto, folder: str | None) -> Importer:
+def _imported(model: onnx.ModelProto, folders: Sequence[str] = ()) -> Importer:
     if not isinstance(model, onnx.ModelProto):
         raise OnnxImportError(f"this is no onnx.ModelProto but a {type(model).__name__}: load a file with load_onnx")
-    return Importer(model, folder).run()
+    return Importer(model, folders).run()

@@ -18,6 +18,7 @@ _WITHOUT_EFFECT = frozenset({"consumed_inputs", "is_test"})  # of the first vers
 _RENAMED = {
     ("Pad", "paddings"): "pads",
     ("Pad", "value"): "constant_value",
+    ("TopK", "k"): "K",
 }
 
 

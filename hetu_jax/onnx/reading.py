@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,12 @@ def _seems(content: bytes) -> str | None:
 class Tensors:
     """Makes arrays of the tensors of one model.
 
-    folder: where the model's external data lies, or None for a model that came from no file.
+    folders: where the model's external data lies, and for a model that is a link, where the link leads, so that links
+        beside it may lead there too; none for a model that came from no file.
     """
 
-    def __init__(self, folder: str | None):
-        self.folder = folder
+    def __init__(self, folders: Sequence[str]):
+        self.folders = [os.path.abspath(folder) for folder in folders]
         self._maps: dict[str, mmap.mmap] = {}
 
     def array(self, tensor: TensorProto) -> np.ndarray:
@@ -144,11 +146,12 @@ class Tensors:
         return self._maps[path]
 
     def _path(self, location: str, name: str) -> str:
-        if self.folder is None:
+        if not self.folders:
             raise OnnxImportError(f"the data of tensor {name!r} is in a file of its own: load the model from its path")
-        root = os.path.realpath(self.folder)
-        path = os.path.realpath(os.path.join(root, location))
-        if not location or "\0" in location or os.path.commonpath([root, path]) != root:
+        said = os.path.normpath(os.path.join(self.folders[0], location))
+        path = os.path.realpath(said)
+        inside = _within(said, self.folders[0]) and any(_within(path, os.path.realpath(root)) for root in self.folders)
+        if not location or not inside:
             raise OnnxImportError(
                 f"the data of tensor {name!r} is said to be in {location!r}, outside the model's folder: "
                 "that is not read; copy it there if you trust it"
@@ -156,6 +159,10 @@ class Tensors:
         if not os.path.isfile(path):
             raise OnnxImportError(f"the data of tensor {name!r} should be in {location!r}, and there is no such file")
         return path
+
+
+def _within(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, folder]) == folder
 
 
 _PACKED = {

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence, Set
 import numpy as np
 import onnx
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
+from .arrays import KNOWN_SIZE
 from .builder import Builder, Shape, Value
 
 _BROADCASTING = frozenset(
@@ -22,6 +24,9 @@ def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
     fold: whether batch norm becomes a part of the convolution before it.
     """
     outputs = outputs | {name for node in g.nodes for name in read_inside(node)}
+    fold_constants(g, outputs)
+    merge_equal(g, outputs)
+    join_slices(g)
     bypass_expand(g)
     drop_unread(g, outputs)
     fold_reshape(g, outputs)
@@ -30,6 +35,87 @@ def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
     if fold:
         fold_batch_norm(g, outputs)
         drop_unread(g, outputs)
+
+
+_FOLDED = frozenset(
+    "Add And Cast Clip Concat Equal Expand Gather Less Max Min Mod Mul Neg Not Or Range Reshape Slice Squeeze Sub "
+    "Transpose Unsqueeze Where".split()
+)
+
+
+def fold_constants(g: Builder, outputs: Set[str]) -> None:
+    """What is computed from small constants only becomes a constant; parameters stay what they are."""
+    plain = set(g.unnamed)
+    for node in g.nodes:
+        known = node.op_type in _FOLDED and not node.domain and all(name in plain or not name for name in node.input)
+        if not known or outputs.intersection(node.output):
+            continue
+        arrays = {name: g.initializers[name].array for name in node.input if name}
+        array = _computed(g, node, arrays) if all(array.size <= KNOWN_SIZE for array in arrays.values()) else None
+        if array is not None and array.size <= KNOWN_SIZE:
+            value = g.values[node.output[0]]
+            value.array, value.shape = array.astype(value.dtype), array.shape
+            g.initializers[value.name] = value
+            plain.add(value.name)
+            node.Clear()
+    g.nodes = [node for node in g.nodes if node.op_type]
+
+
+def _computed(g: Builder, node: onnx.NodeProto, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    """The value of a node; None where onnx's own evaluator has none, which then is the runtime's business."""
+    kinds = {name: helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in arrays.items()}
+    infos = [helper.make_tensor_value_info(name, kind, arrays[name].shape) for name, kind in kinds.items()]
+    graph = helper.make_graph([node], "constant", infos, [onnx.ValueInfoProto(name=node.output[0])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", g.opset)])
+    try:
+        return np.asarray(ReferenceEvaluator(model).run(None, arrays)[0])
+    except Exception:  # whatever it lacks
+        return None
+
+
+_RANDOM = frozenset("Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike".split())
+
+
+def merge_equal(g: Builder, outputs: Set[str]) -> None:
+    """Of nodes that compute the same only the first stays."""
+    seen: dict[bytes, onnx.NodeProto] = {}
+    renamed: dict[str, str] = {}
+    for node in g.nodes:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        if node.op_type in _RANDOM | {"Dropout"} or outputs.intersection(node.output) or any(read_inside(node)):
+            continue
+        same = onnx.NodeProto()
+        same.CopyFrom(node)
+        same.ClearField("output")
+        same.ClearField("name")
+        first = seen.setdefault(same.SerializeToString(deterministic=True), node)
+        if len(first.output) == len(node.output):
+            renamed.update((b, a) for a, b in zip(first.output, node.output, strict=True) if a != b)
+
+
+def join_slices(g: Builder) -> None:
+    """Slices that are all the parts of a value along an axis become one Split."""
+    groups: dict[tuple[str, int], list[tuple[int, int, onnx.NodeProto]]] = {}
+    for node in g.nodes:
+        numbers = [g.initializers.get(name) for name in node.input[1:]] if node.op_type == "Slice" else []
+        if len(numbers) < 3 or any(value is None or value.array.size != 1 for value in numbers):
+            continue
+        start, end, axis, step = [*(int(value.array[0]) for value in numbers), 1][:4]
+        shape = g.values[node.input[0]].shape
+        if shape is not None and isinstance(shape[axis], int) and step == 1 and 0 <= start < end:
+            part = start, min(end, shape[axis]), node
+            groups.setdefault((node.input[0], axis % len(shape)), []).append(part)
+    for (name, axis), parts in groups.items():
+        first, parts = parts[0][2], sorted(parts, key=lambda part: part[0])
+        starts, ends, nodes = zip(*parts, strict=True)
+        if len(parts) > 1 and (*starts, g.values[name].shape[axis]) == (0, *ends):
+            sizes = g.constant(np.subtract(ends, starts), np.int64, hint="split")
+            names = [node.output[0] for node in nodes]
+            split = helper.make_node("Split", [name, sizes.name], names, name=names[0], axis=axis)
+            for node in nodes:
+                node.Clear()
+            first.CopyFrom(split)
+    g.nodes = [node for node in g.nodes if node.op_type]
 
 
 def read_inside(node: onnx.NodeProto) -> Iterator[str]:
@@ -70,16 +156,22 @@ def _known(shape: Shape | None) -> bool:
 
 
 def fold_reshape(g: Builder, outputs: Set[str]) -> None:
-    """A stored tensor that is read only to be reshaped is stored in that shape."""
-    readers = _reader_counts(g, outputs)
+    """A stored tensor that is read only to be reshaped or transposed is stored in that shape."""
+    readers, renamed = _reader_counts(g, outputs), {}
     for node in g.nodes:
-        stored = g.initializers.get(node.input[0]) if node.op_type == "Reshape" else None
-        shape = g.initializers.get(node.input[1]) if stored is not None else None
-        if shape is None or readers[stored.name] > 1 or node.output[0] in outputs or 0 in shape.array:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        stored = g.initializers.get(node.input[0]) if node.op_type in ("Reshape", "Transpose") else None
+        if stored is None or readers[stored.name] > 1 or node.output[0] in outputs:
             continue
-        _reshape_stored(stored, shape.array.tolist())
-        for reader in g.nodes:
-            reader.input[:] = [stored.name if name == node.output[0] else name for name in reader.input]
+        if node.op_type == "Transpose":
+            order = next((list(a.ints) for a in node.attribute), None)
+            stored.array = np.ascontiguousarray(np.transpose(stored.array, order))
+            stored.shape = stored.array.shape
+        elif node.input[1] in g.initializers and 0 not in g.initializers[node.input[1]].array:
+            _reshape_stored(stored, g.initializers[node.input[1]].array.tolist())
+        else:
+            continue
+        renamed[node.output[0]] = stored.name
         readers[stored.name] = readers[node.output[0]]
 
 
@@ -163,6 +255,8 @@ def fold_batch_norm(g: Builder, outputs: Set[str]) -> None:
     for node in g.nodes:
         source = producers.get(node.input[0]) if node.op_type == "BatchNormalization" else None
         if source is None or source.op_type != "Conv" or readers[node.input[0]] > 1 or len(node.output) > 1:
+            continue
+        if any(a.name == "training_mode" and a.i for a in node.attribute):  # it reads no running statistics
             continue
         stored = [g.initializers.get(name) for name in (*source.input[1:], *node.input[1:])]
         if all(value is not None for value in stored):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
+import onnx
 from onnx import GraphProto, NodeProto
+
+from . import operators
 
 # Inputs, by number, that say what to compute rather than being computed with; None means all.
 _SETTINGS: dict[str, tuple[int, ...] | None] = {
@@ -49,14 +53,7 @@ _SETTINGS: dict[str, tuple[int, ...] | None] = {
     **{f"Reduce{what}": (1,) for what in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()},
 }
 
-# Inputs with floats that training must leave alone: statistics and the scales of quantised numbers.
-_FROZEN: dict[str, tuple[int, ...]] = {
-    "BatchNormalization": (3, 4),
-    "QuantizeLinear": (1,),
-    "DequantizeLinear": (1,),
-    "QLinearConv": (1, 4, 6),
-    "QLinearMatMul": (1, 4, 6),
-}
+_SCALE = re.compile(r"(?i).*_scale|scales")  # names of inputs with the scales of quantised numbers
 
 # Operators of shape arithmetic: what feeds them is a setting where what they give is one.
 ARITHMETIC = frozenset(
@@ -71,10 +68,11 @@ class Roles:
     """The names of a graph's settings (`shapes`) and of floats that training leaves alone (`frozen`)."""
 
     def __init__(self, graph: GraphProto):
-        makers = {name: node for node in graph.node for name in node.output}
-        self.frozen = {name for node in graph.node for name in _named(node, _FROZEN.get(node.op_type, ()))}
+        nodes = list(_nodes(graph))
+        makers = {name: node for node in nodes for name in node.output}
+        self.frozen = {name for node in nodes for name in _named(node, _frozen(node))}
         self.shapes: set[str] = set()
-        pending = [name for node in graph.node for name in _named(node, _SETTINGS.get(node.op_type, ()))]
+        pending = [name for node in nodes for name in _named(node, _SETTINGS.get(node.op_type, ()))]
         while pending:
             name = pending.pop()
             if name in self.shapes:
@@ -83,6 +81,22 @@ class Roles:
             maker = makers.get(name)
             if maker is not None and maker.op_type in _THROUGH:
                 pending.extend(maker.input)
+
+
+def _frozen(node: NodeProto) -> Sequence[int]:
+    """Inputs with floats that training must leave alone: statistics and the scales of quantised numbers."""
+    if node.op_type == "BatchNormalization":
+        return (3, 4)
+    operator = operators.find(node.domain, node.op_type, onnx.defs.onnx_opset_version())
+    return [place for place, name in enumerate(operator.inputs if operator else ()) if _SCALE.fullmatch(name)]
+
+
+def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    """The nodes of a graph, and of the graphs inside them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
 
 
 def _named(node: NodeProto, places: Iterable[int] | None) -> list[str]:
