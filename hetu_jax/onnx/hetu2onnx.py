@@ -159,13 +159,17 @@ class _Walk:
             for part, of_part in zip(value, known or [], strict=False):
                 part.shape = of_part.shape
             return
-        value.shape = getattr(known, "shape", value.shape)
+        value.shape = getattr(known, "shape", None if self._made(value, start) else value.shape)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if self._is_of_onnx(node) else value.dtype
         if isinstance(known, Known) and dtype != known.dtype:  # of 64 bits in an imported model JAX knows 32
             value = self.values[node] = self.g.cast(value, known.dtype)
         name = None if node in self._results else own_name(node, self.names)
-        if name and any(value.name in made.output for made in self.g.nodes[start:]):
+        if name and self._made(value, start):
             self._call(value, self.g.fresh(name), start)
+
+    def _made(self, value: Value, start: int) -> bool:
+        """Whether one of the nodes from number `start` on gives the value."""
+        return any(value.name in made.output for made in self.g.nodes[start:])
 
     def _is_of_onnx(self, node: Node) -> bool:
         """Whether it is an operator of an imported model, or one of its outputs."""
