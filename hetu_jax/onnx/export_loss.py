@@ -6,13 +6,15 @@ from .registry import exporter
 
 
 def _sum_of_products(g, labels, logarithms):
-    # ONNX Runtime miscounts a negative axis where the batch is empty.
-    return g.Neg(g.ReduceSum(g.Mul(labels, logarithms), [labels.rank - 1], keepdims=0))
+    # ONNX Runtime miscounts a negative axis where the batch is empty; one row alone gives (1,).
+    return g.Neg(g.ReduceSum(g.Mul(labels, logarithms), [labels.rank - 1], keepdims=int(labels.rank == 1)))
 
 
 def _picked(g, scores, ids):
     """The score of each id along the last axis; NaN for an id outside."""
     inside = g.Clip(ids, 0, g.last(scores, -1))
+    if scores.rank == 1:  # one row alone
+        return g.Where(g.Equal(ids, inside), g.Gather(scores, g.reshape(inside, [1])), np.nan)
     found = g.GatherElements(scores, g.Unsqueeze(inside, [-1]), axis=scores.rank - 1)
     return g.Where(g.Equal(ids, inside), g.Squeeze(found, [-1]), np.nan)
 

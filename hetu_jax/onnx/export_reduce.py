@@ -122,4 +122,4 @@ def topk_val_op(g, nodeA, nodeB):
 @exporter
 def cumsum_with_bias_op(g, node, bias, dim):
     total = g.CumSum(node, g.constant(dim))
-    return g.Add(total, g.constant(bias, node.dtype)) if bias else total
+    return g.Add(total, bias) if bias else total

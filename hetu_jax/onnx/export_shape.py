@@ -92,7 +92,7 @@ def _mask(g, node, begin, size):
 
 @exporter
 def slice_assign_op(g, node, begin, size, val):
-    return g.Where(_mask(g, node, begin, size), g.constant(val, node.dtype), node)
+    return g.Where(_mask(g, node, begin, size), val, node)
 
 
 @exporter
@@ -111,7 +111,7 @@ def pad_op(g, node_A, paddings, mode, constant_values):
     pairs = [(0, 0)] * (node_A.rank - len(paddings)) + [tuple(_ints(pair)) for pair in paddings]
     before, after = zip(*pairs, strict=True)
     if mode == "CONSTANT":
-        return g.Pad(node_A, [*before, *after], g.constant(constant_values, node_A.dtype))
+        return g.Pad(node_A, [*before, *after], constant_values)
     inside = all(not isinstance(dim, int) or max(pair) < dim for dim, pair in zip(node_A.shape, pairs, strict=True))
     if mode == "REFLECT" and inside:
         return g.Pad(node_A, [*before, *after], mode="reflect")

@@ -227,7 +227,6 @@ CASES = [
         "cumsum_with_bias_op",
         [integers(9, 4), 0.5],
         lambda x, b: np.cumsum(x) + b,
-        onnx="the exporter makes the bias an integer",
         note="a fraction",
     ),
     Case(
