@@ -32,6 +32,13 @@ labels = np.eye(3, dtype=np.float32)[classes]
 """
 
 
+OP_AS_A_CLASS = """
+        from hetu_jax.{module} import Op
+        class MyOp(Op):
+            def __init__(self, node, ctx=None):
+                super().__init__(MyOp, [node], ctx)
+        MyOp(scores)
+        """
 LINES = {"x": 1, "w": 2, "scores": 3, "loss": 4}
 
 
@@ -482,26 +489,14 @@ NODES = {
         "must be an object with a shape, such as ht.init.ZerosInit((3, 4)), not 'zeros'",
     ),
     "an op as a class": mistake(
-        """
-        from hetu_jax.gpu_ops.Node import Op
-        class MyOp(Op):
-            def __init__(self, node, ctx=None):
-                super().__init__(MyOp, [node], ctx)
-        MyOp(scores)
-        """,
+        OP_AS_A_CLASS.format(module="gpu_ops.Node"),
         4,
         GraphError,
         "an op is no class here",
         "@op, as docs/faq.md shows",
     ),
     "an op as a class of the graph's own": mistake(
-        """
-        from hetu_jax.graph import Op
-        class MyOp(Op):
-            def __init__(self, node, ctx=None):
-                super().__init__(MyOp, [node], ctx)
-        MyOp(scores)
-        """,
+        OP_AS_A_CLASS.format(module="graph"),
         4,
         GraphError,
         "an op is no class here",

@@ -62,8 +62,8 @@ def bases(tile: int, stride: int = 1) -> Bases:
         return _toom_cook(tile, SIDE, POINTS[tile])
     # Taps 0 and 2 meet the even rows, where they are a filter of stride 1; tap 1 meets the odd ones, each once.
     even = _toom_cook(tile, 2, (1,))
-    places, reach = 2 * tile + 1, 2 * tile + 1
-    results, filters, images = np.zeros((tile, places)), np.zeros((places, SIDE)), np.zeros((places, reach))
+    places = 2 * tile + 1  # as many as a piece has rows
+    results, filters, images = (np.zeros(shape) for shape in ((tile, places), (places, SIDE), (places, places)))
     results[:, : tile + 1], filters[: tile + 1, ::2], images[: tile + 1, ::2] = even
     results[:, tile + 1 :] = images[tile + 1 :, 1::2] = np.eye(tile)
     filters[tile + 1 :, 1] = 1
