@@ -836,7 +836,6 @@ def instance_normalization2d_gradient_op(
 
     eps: as of instance_normalization2d_op; 2021's constructor has none.
 
-
     Returns: the shape and dtype of in_node; out_gradient is the gradient of the op's value.
     """
 

@@ -36,9 +36,9 @@ def gradient(of, times):
             given = call.arguments
             return pull(lambda x: forward(**{**given, of: x}), given[of], given[times])
 
-        backward.__doc__ += (
-            f"\n\n    Returns: the shape and dtype of {of}; {times} is the gradient of the op's value.\n    "
-        )
+        # Python 3.13 takes the indentation off a docstring, earlier ones leave it.
+        returns = f"Returns: the shape and dtype of {of}; {times} is the gradient of the op's value."
+        backward.__doc__ = f"{inspect.getdoc(forward)}\n\n{returns}"
         return op(backward)
 
     return decorate
