@@ -6,7 +6,6 @@ from . import (
     dataloader,
     errors,
     gpu_links,
-    heap,
     initializers,
     layers,
     lr_scheduler,
@@ -45,6 +44,5 @@ from .training import progress
 
 __version__ = "0.1.0"
 
-heap.keep_freed_memory()
 parallel.offer_host_devices()
 errors.hint_at_names(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import checkpoint, compilation_cache, parallel, pipeline, random
+from . import checkpoint, compilation_cache, heap, parallel, pipeline, random
 from .config import HetuConfig
 from .errors import GraphError, suggest
 from .graph import Feed, Node, Placeholder, Variable, toposort
@@ -54,6 +54,7 @@ class Executor(Reports, Profiles):
                 f"config must be a HetuConfig, not {config!r}: nodes go into one list, Executor([a, b]), "
                 f"or one dict of lists (at {user_site()})"
             )
+        heap.prepare(toposort(wanted))  # before the config, which starts JAX
         self.config = config or HetuConfig(wanted, **kwargs)
         self.config.eval_node_list = wanted
         self.positions: dict[Node, int] = {}

@@ -395,7 +395,8 @@ class Variable(Node):
         super().__init__(None, {}, name=name, ctx=ctx)
         self.trainable, self.initializer, self.is_embed, self.reshaped = bool(trainable), initializer, False, False
         self._dtype = storage_dtype(dtype)
-        held = None if value is None else stored(value, self._dtype, f"the value of Variable {name!r}")
+        # A value from the host stays there until it is read, so that a graph can be built before JAX starts.
+        held = None if value is None else stored(value, self._dtype, f"the value of Variable {name!r}", device=False)
         self._home, self._index = Home([held]), 0
         self.trainable &= not isinstance(held, ND_Sparse_Array)
 
@@ -413,12 +414,18 @@ class Variable(Node):
 
         A training step gives its memory away: an array from here is valid until the next run.
         """
-        return self._home.values[self._index]
+        if isinstance(self._held, np.ndarray):
+            self._home.values[self._index] = jnp.array(self._held, copy=True)
+        return self._held
 
     @value.setter
     def value(self, value: Any) -> None:
         held = self._home.values
         held[self._index] = parallel.like(held[self._index], value)
+
+    @property
+    def _held(self) -> Any:
+        return self._home.values[self._index]
 
     def become(self, value: jax.Array) -> None:
         """Replaces the value and the dtype."""
@@ -436,11 +443,11 @@ class Variable(Node):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple((self.value if self.value is not None else self.initializer).shape)
+        return tuple((self._held if self._held is not None else self.initializer).shape)
 
     @property
     def dtype(self) -> np.dtype:
-        return self._dtype if self.value is None else np.dtype(self.value.dtype)
+        return self._dtype if self._held is None else np.dtype(self._held.dtype)
 
     @property
     def op_type(self) -> str:

@@ -42,6 +42,37 @@ def test_a_freed_block_is_there_the_next_time():
     assert not kept
 
 
+GRAPH = """
+import numpy as np
+import hetu_jax as ht
+from hetu_jax import heap
+from jax._src import xla_bridge
+x = ht.Variable("x", trainable=False)
+w = ht.Variable("w", value=np.ones((4, 4)))
+y = x
+for _ in range({layers}):
+    y = ht.relu_op(ht.matmul_op(y, w))
+print(xla_bridge.backends_are_initialized())
+asked = []
+heap.keep_freed_memory = lambda: asked.append(xla_bridge.backends_are_initialized())
+loss = ht.reduce_mean_op(y, [0, 1])
+ht.Executor([loss, ht.optim.AdamOptimizer(0.1).minimize(loss)])
+print(asked)
+"""
+
+
+@pytest.mark.parametrize("layers, switch, asked", [(2, "", "[]"), (20, "", "[False]"), (2, "1", "[False]")])
+def test_large_graphs_ask_for_it_before_jax_has_started(layers, switch, asked):
+    done = subprocess.run(
+        [sys.executable, "-c", GRAPH.format(layers=layers)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {heap.SWITCH: switch},
+    )
+    assert done.stdout.split("\n")[:2] == ["False", asked]
+
+
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])
 def test_an_environment_with_settings_of_its_own_is_left_alone(name):
     assert asked(**{name: "" if name == "GLIBC_TUNABLES" else "8"})[0] is False
