@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import costs, layout, parallel, partial, precision, random, scan
+from . import costs, fences, layout, parallel, partial, precision, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort
 from .sites import user_site, warn_user
@@ -330,14 +330,17 @@ class Group:
         kept = tuple(variable for variable in self._variables if variable not in takes)
         fetches, feeds = self._fetches, self._feeds
         draws = any(node.draws for node in self.topo_order)
-        positions, channels_last = self.executor.positions, layout.wanted(self.executor.ctx.jax_device.platform)
-        narrow = self.executor.config.compute_dtype
+        positions, narrow = self.executor.positions, self.executor.config.compute_dtype
+        platform = self.executor.ctx.jax_device.platform
+        channels_last, cut = layout.wanted(platform), fences.wanted(platform)
 
         def begin(taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
+            one = fences.one(env.values()) if cut else None
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
-            return env, Run(training, random.step_key(*draw) if draws else None, positions, channels_last, narrow)
+            key = random.step_key(*draw) if draws else None
+            return env, Run(training, key, positions, channels_last, narrow, one)
 
         def step(compiled, taken_values, kept_values, arrays, draw, known=MappingProxyType({})):
             env, run = begin(taken_values, kept_values, arrays, draw)

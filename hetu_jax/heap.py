@@ -4,8 +4,8 @@ XLA's CPU client takes the temporary buffer of a step from `malloc` and frees it
 gives so large a block back to the system at once; the next step gets it anew, and the system fills it with zeros page
 by page while the step waits, which is a fifth of the time of large steps.
 
-The price is one arena for all threads, whose lock they wait for: about ten microseconds a step, which short steps would
-notice.  A thread stays with the arena that it began with, so that this is decided before JAX starts, by the first graph.
+The price is one arena for all threads, whose lock they wait for: about ten microseconds a step, which short steps
+notice.  A thread stays with the arena that it began with, so that the first graph decides, before JAX starts.
 """
 
 from __future__ import annotations

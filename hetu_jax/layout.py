@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 if TYPE_CHECKING:
-    from .graph import Node
+    from .graph import Node, Op
 
 SWITCH = "HETU_JAX_CHANNELS_LAST"  # 0 or 1; by default 1 on CPUs
 
@@ -95,11 +95,18 @@ def _wrapped(result: Any) -> Any:
 
 
 def _elementwise(node: Node, values: Sequence[Any]) -> bool:
-    op = node.op
-    if op is None or op.__name__ in NOT_ELEMENTWISE or node.writes or _lists_constants(node):
+    if node.writes or _lists_constants(node):
         return False
-    known = op.__name__ in ELEMENTWISE or op.__module__.endswith("ops.elementwise")
-    return known and all(_rank(value) in (0, 1, 2, 3, 4) for value in (*values, *_arrays(node).values()))
+    return is_elementwise(node.op) and all(
+        _rank(value) in (0, 1, 2, 3, 4) for value in (*values, *_arrays(node).values())
+    )
+
+
+def is_elementwise(op: Op | None) -> bool:
+    """Whether an op treats each element alike."""
+    if op is None or op.__name__ in NOT_ELEMENTWISE:
+        return False
+    return op.__name__ in ELEMENTWISE or op.__module__.endswith("ops.elementwise")
 
 
 def _lists_constants(node: Node) -> bool:

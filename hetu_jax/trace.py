@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import layout, precision
+from . import fences, layout, precision
 from .errors import GraphError, HostValueError, OpError, remedy
 from .graph import Feed, Node, Variable, toposort
 from .parts import Parts
@@ -24,6 +24,7 @@ class Run:
     positions: the place of each node that asks for a key, folded into it.
     channels_last: whether feature maps travel as `layout.ChannelsLast`.
     narrow: the type of products and convolutions (see `precision`), or None for float32 throughout.
+    one: cuts long chains of arithmetic (see `fences`), or None to leave them.
     probes: values to add to nodes, by node: the zeros that gradients are taken with respect to.
     updates: the new values of Variables, filled in by the walk.
     """
@@ -35,15 +36,16 @@ class Run:
         positions: Mapping[Node, int] | None = None,
         channels_last: bool = False,
         narrow: np.dtype | None = None,
+        one: jax.Array | None = None,
     ):
         self.training, self.key, self.positions = training, key, positions or {}
-        self.channels_last, self.narrow = channels_last, narrow
+        self.channels_last, self.narrow, self.one = channels_last, narrow, one
         self.probes: list[Mapping[Node, Any]] = []
         self.updates: dict[Variable, Any] = {}
 
     def fork(self, probes: Mapping[Node, Any] | None = None) -> Run:
         """The run of a walk inside this one, with further probes and updates of its own."""
-        inside = Run(self.training, self.key, self.positions, self.channels_last, self.narrow)
+        inside = Run(self.training, self.key, self.positions, self.channels_last, self.narrow, self.one)
         inside.probes = [*self.probes, probes] if probes else self.probes
         inside.updates = dict(self.updates)
         return inside
@@ -68,9 +70,11 @@ def evaluate(nodes: Iterable[Node], env: Env, run: Run) -> list[Any]:
     nodes = list(nodes)
     order = toposort(nodes, env, lambda node: node.needs)
     blocks = Parts(order)
+    ends = set() if run.one is None else fences.places(order)
     for node in order:
         if node not in env:  # a gradient evaluates the forward nodes under it, and leaves their values here
-            env[node] = _value(node, env, run, blocks)
+            value = _value(node, env, run, blocks)
+            env[node] = fences.fenced(value, run.one) if node in ends else value
     return [layout.plain(env[node]) for node in nodes]
 
 
