@@ -8,13 +8,13 @@ import pytest
 import hetu_jax as ht
 from hetu_jax.ops import winograd
 
-SHAPES = [  # images (N, H, W, C), filters' outputs, padding
+SHAPES = [  # images (N, H, W, C), filters' outputs, padding for filters of 3
     ((4, 8, 8, 16), 16, (1, 1)),
     ((3, 9, 10, 7), 5, (0, 2)),
     ((2, 11, 7, 3), 4, (0, 0)),
     ((1, 3, 3, 1), 1, (0, 0)),
 ]
-TILES = [(stride, tile) for stride, tiles in winograd.TILES.items() for tile in tiles]
+TILES = [(*kind, tile) for kind, tiles in winograd.TILES.items() for tile in tiles]
 
 
 def numbers(*shape):
@@ -47,10 +47,11 @@ def by_definition(images, filters, padding, stride):
     return winograd.by_definition(images, filters, padding, (stride, stride), "NHWC")
 
 
-@pytest.mark.parametrize("stride, tile", TILES)
+@pytest.mark.parametrize("side, stride, tile", TILES)
 @pytest.mark.parametrize("shape, outputs, padding", SHAPES)
-def test_results_and_gradients_are_those_of_the_definition(shape, outputs, padding, stride, tile):
-    images, filters = numbers(*shape), numbers(outputs, shape[3], 3, 3)
+def test_results_and_gradients_are_those_of_the_definition(shape, outputs, padding, side, stride, tile):
+    images, filters = numbers(*shape), numbers(outputs, shape[3], side, side)
+    padding = tuple(pad + (side - 3) // 2 for pad in padding)
     found = with_gradients(lambda x, f: winograd.convolve(x, f, padding, stride, tile), images, filters)
     with jax.enable_x64(True):
         wide = images.astype(np.float64), filters.astype(np.float64)
@@ -58,9 +59,9 @@ def test_results_and_gradients_are_those_of_the_definition(shape, outputs, paddi
     assert_close(found, wanted, 3e-6)
 
 
-@pytest.mark.parametrize("stride, tile", TILES)
-def test_gradients_of_gradients(stride, tile):
-    images, filters = numbers(2, 6, 5, 4), numbers(3, 4, 3, 3)
+@pytest.mark.parametrize("side, stride, tile", TILES)
+def test_gradients_of_gradients(side, stride, tile):
+    images, filters = numbers(2, 6, 5, 4), numbers(3, 4, side, side)
 
     def of(convolve):
         def squares(x, f):
@@ -93,7 +94,10 @@ def test_only_what_pays_is_done_this_way(monkeypatch):
     assert tile(*large, stride=(2, 2)) == 2
     assert tile((64, 28, 28, 1), (32, 1, 3, 3)) == 0, "few channels: moving costs more than multiplying"
     assert tile((1, 4, 4, 512), (512, 512, 3, 3)) == 0, "few tiles for many filters"
-    assert tile((64, 16, 16, 128), (128, 128, 5, 5), padding=(2, 2)) == 0
+    assert tile((64, 16, 16, 128), (128, 128, 5, 5), padding=(2, 2)) == 4
+    assert tile((64, 16, 16, 128), (128, 128, 5, 5), padding=(2, 2), stride=(2, 2)) == 0
+    assert tile((64, 16, 16, 128), (128, 128, 7, 7), padding=(3, 3)) == 0
+    assert tile((64, 16, 16, 128), (128, 128, 3, 5)) == tile((64, 16, 16, 128), (128, 128, 5, 3)) == 0
     assert tile(*large, stride=(1, 2)) == tile(*large, stride=(3, 3)) == tile(*large, padding=(3, 3)) == 0
     assert tile(*large, dtype=np.float16) == 0
     assert tile((0, 16, 16, 128), (128, 128, 3, 3)) == 0
@@ -116,6 +120,20 @@ def test_executors_use_it_and_can_be_told_not_to(monkeypatch):
     plain, has_none = trained()
     assert has_products and not has_none
     np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-5 * np.abs(plain).max())
+
+
+def test_devices_exchange_gradients_of_filters_and_nothing_larger(monkeypatch):
+    monkeypatch.setenv("HETU_JAX_SPREAD", "1")
+    monkeypatch.setattr(winograd, "CACHED", 1)  # in blocks, each of which could exchange its share
+    x, w = ht.Variable("x"), ht.Variable("w", value=numbers(64, 64, 3, 3))
+    loss = ht.reduce_mean_op(ht.conv2d_op(x, w, padding=1) * 1.0, [0, 1, 2, 3])
+    executor = ht.Executor({"train": [loss, ht.optim.SGDOptimizer(1.0).minimize(loss)]})
+    images = {x: numbers(8 * jax.local_device_count(), 64, 16, 16)}
+    executor.run("train", feed_dict=images)
+    text = executor.compiled_text("train", feed_dict=images)
+    exchanged = [line.split(" all-reduce(")[0] for line in text.splitlines() if " all-reduce(" in line]
+    assert exchanged
+    assert not any("f32[36," in result for result in exchanged), "places of the new base"
 
 
 @pytest.mark.parametrize("stride", [1, 2])

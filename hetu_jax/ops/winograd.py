@@ -1,8 +1,8 @@
-"""Convolutions with 3 x 3 filters in fewer multiplications, channels last, for CPUs.
+"""Convolutions with 3 x 3 and 5 x 5 filters in fewer multiplications, channels last, for CPUs.
 
-A tile of m x m results takes (m + 2)^2 products for each pair of channels where the definition takes 9 m^2, or
-(2 m + 1)^2 with stride 2.  Before and after, images, filters and products change base, which are sums: it pays where
-there are many channels.
+A tile of m x m results takes (m + k - 1)^2 products for each pair of channels where the definition with k x k filters
+takes (k m)^2; with 3 x 3 filters and stride 2, (2 m + 1)^2.  Before and after, images, filters and products change
+base, which are sums: it pays where there are many channels.
 
 Winograd, Arithmetic complexity of computations, 1980; Lavin and Gray, arXiv:1509.09308.
 """
@@ -20,11 +20,10 @@ import numpy as np
 from jax import lax
 
 SWITCH = "HETU_JAX_WINOGRAD"  # 0: never; by default, where the rule below says that it pays
-SIDE = 3  # of the filters
-# Where the polynomials behind it are evaluated, besides 0 and infinity.  Pairs of p and 1/p keep the error of tiles of
-# 4 at five times that of the definition; the usual 1 and 2 would double it.
-POINTS = {2: (1, -1), 4: (2 / 3, -2 / 3, 3 / 2, -3 / 2)}
-TILES = {1: (2, 4), 2: (2,)}  # by stride
+# Where the polynomials behind it are evaluated, besides 0 and infinity, by the side of a piece.  Pairs of p and 1/p
+# keep the error of tiles of 4 at five times that of the definition; the usual 1 and 2 would double it for filters of 3.
+POINTS = {4: (1, -1), 6: (2 / 3, -2 / 3, 3 / 2, -3 / 2), 8: (1, -1, 1 / 2, -1 / 2, 2, -2)}
+TILES = {(3, 1): (2, 4), (3, 2): (2,), (5, 1): (2, 4)}  # by the filters' side and the stride
 
 # What one core does in a second, measured with XLA on an AMD EPYC at 2.6 GHz: floating-point operations of
 # convolutions, forwards and backwards, by stride, and of products of matrices; and bytes that change base, of which an
@@ -35,11 +34,16 @@ CACHED = 2.5e6  # bytes of images in the new base that a core has at hand
 
 
 class Bases(NamedTuple):
-    """The matrices by which results come from the new base, and filters and images go there, along one axis."""
+    """The matrices by which results come from the new base, and filters and images go there, along one axis.
+
+    tile: the side of a tile of results.  stride: of the convolution.
+    """
 
     results: np.ndarray
     filters: np.ndarray
     images: np.ndarray
+    tile: int
+    stride: int
 
 
 def _toom_cook(tile: int, taps: int, points: Sequence[float]) -> Bases:
@@ -52,36 +56,36 @@ def _toom_cook(tile: int, taps: int, points: Sequence[float]) -> Bases:
     images = np.linalg.inv(powers(tile + taps - 1)).T
     images[np.abs(images) < 1e-9] = 0
     last = np.array([row[np.flatnonzero(row)[-1]] for row in images])[:, None]  # becomes 1, and needs no product
-    return Bases(powers(tile).T, powers(taps) * last, images / last)
+    return Bases(powers(tile).T, powers(taps) * last, images / last, tile, 1)
 
 
 @functools.cache
-def bases(tile: int, stride: int = 1) -> Bases:
-    """The matrices for tiles of a side."""
+def bases(tile: int, side: int, stride: int = 1) -> Bases:
+    """The matrices for tiles and filters of a side."""
     if stride == 1:
-        return _toom_cook(tile, SIDE, POINTS[tile])
+        return _toom_cook(tile, side, POINTS[tile + side - 1])
     # Taps 0 and 2 meet the even rows, where they are a filter of stride 1; tap 1 meets the odd ones, each once.
     even = _toom_cook(tile, 2, (1,))
     places = 2 * tile + 1  # as many as a piece has rows
-    results, filters, images = (np.zeros(shape) for shape in ((tile, places), (places, SIDE), (places, places)))
-    results[:, : tile + 1], filters[: tile + 1, ::2], images[: tile + 1, ::2] = even
+    results, filters, images = (np.zeros(shape) for shape in ((tile, places), (places, side), (places, places)))
+    results[:, : tile + 1], filters[: tile + 1, ::2], images[: tile + 1, ::2] = even[:3]
     results[:, tile + 1 :] = images[tile + 1 :, 1::2] = np.eye(tile)
     filters[tile + 1 :, 1] = 1
-    return Bases(results, filters, images)
+    return Bases(results, filters, images, tile, stride)
 
 
 @functools.cache
-def turned_bases(tile: int) -> Bases:
+def turned_bases(tile: int, side: int) -> Bases:
     """The matrices for stride 1 that take filters turned around, which were brought to the new base as they are.
 
     Turned around, a filter has at p what it had at 1/p, but for a factor.
     """
-    results, filters, images = bases(tile)
+    results, filters, images, *_ = bases(tile, side)
     lengths = np.linalg.norm(filters, axis=1)
     alike = filters[:, ::-1] @ filters.T / lengths
     order = np.argmax(np.abs(alike), 1)
     factors = alike[range(len(order)), order] / lengths[order]
-    return Bases((results * factors)[:, order], filters, images[order])
+    return Bases((results * factors)[:, order], filters, images[order], tile, 1)
 
 
 def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], stride: Sequence[int]) -> int:
@@ -89,15 +93,16 @@ def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], str
 
     images: (N, H, W, C).  filters: (O, C, kh, kw).  padding, stride: (height, width).
     """
-    fits = filters.shape[2:] == (SIDE, SIDE) and stride[0] == stride[1] and stride[0] in TILES and max(padding) < SIDE
+    side, step = filters.shape[2], stride[0]
+    fits = filters.shape[3] == side and stride[1] == step and (side, step) in TILES and max(padding) < side
     floats = images.dtype == filters.dtype == jnp.float32 and images.size and filters.size
     if not (fits and floats) or os.environ.get(SWITCH) == "0" or jax.default_backend() != "cpu":
         return 0
     outputs, inputs = filters.shape[:2]
-    count, (rows, columns) = len(images) // _shares(len(images)), _sides(images, padding, stride[0])
-    seconds = {0: GAIN * 2 * count * rows * columns * outputs * inputs * SIDE**2 / DIRECT[stride[0]]}
-    for tile in TILES[stride[0]]:
-        places, tiles = bases(tile, stride[0]).images.size, count * -(-rows // tile) * -(-columns // tile)
+    count, (rows, columns) = len(images) // _shares(len(images)), _sides(images, padding, side, step)
+    seconds = {0: GAIN * 2 * count * rows * columns * outputs * inputs * side**2 / DIRECT[step]}
+    for tile in TILES[side, step]:
+        places, tiles = bases(tile, side, step).images.size, count * -(-rows // tile) * -(-columns // tile)
         moved = 4 * (2 * tiles * (inputs + outputs) + FILTER * inputs * outputs)
         seconds[tile] = places * (2 * tiles * inputs * outputs / PRODUCTS + moved / BYTES)
     return min(seconds, key=lambda tile: seconds[tile])
@@ -105,30 +110,31 @@ def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], str
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def convolve(images: jax.Array, filters: jax.Array, padding: tuple[int, int], stride: int, tile: int) -> jax.Array:
-    """Cross-correlation of images with 3 x 3 filters.
+    """Cross-correlation of images with square filters.
 
-    images: (N, H, W, C), float32.  filters: (O, C, 3, 3), float32.
-    padding: zeros above and below, left and right, at most 2.  stride: 1 or 2.  tile: one of `TILES`.
-    Returns: (N, floor((H + 2 padding - 3) / stride) + 1, columns likewise, O).
+    images: (N, H, W, C), float32.  filters: (O, C, k, k), float32.
+    padding: zeros above and below, left and right, less than k.  k, stride, tile: as in `TILES`.
+    Returns: (N, floor((H + 2 padding - k) / stride) + 1, columns likewise, O).
     """
     return _forward(images, filters, padding, stride, tile)[0]
 
 
 def _forward(images, filters, padding, stride, tile):
-    there = _grid(bases(tile, stride).filters, lax.optimization_barrier(filters.transpose(3, 2, 0, 1)))
+    base = bases(tile, filters.shape[2], stride)
+    there = _grid(base.filters, lax.optimization_barrier(filters.transpose(3, 2, 0, 1)))
     there = lax.optimization_barrier(there.reshape(-1, *filters.shape[:2]))
     images = lax.optimization_barrier(images)  # else what made them is done again for every place
-    result = _correlate(images, there, bases(tile, stride), tile, padding, stride)
+    result = _correlate(images, there, base, padding)
     return result, (images, filters, there)
 
 
 def _backward(padding, stride, tile, kept, moved):
     images, filters, there = kept
-    moved = lax.optimization_barrier(moved)
-    gradient = _gradient_of_filters(images, moved, there, padding, stride, tile)
+    moved, side = lax.optimization_barrier(moved), filters.shape[2]
+    gradient = _gradient_of_filters(images, moved, there, bases(tile, side, stride), padding)
     if stride == 1:
-        back = tuple(SIDE - 1 - pad for pad in padding)
-        return _correlate(moved, there.swapaxes(1, 2), turned_bases(tile), tile, back, 1), gradient
+        back = tuple(side - 1 - pad for pad in padding)
+        return _correlate(moved, there.swapaxes(1, 2), turned_bases(tile, side), back), gradient
     _, pull = jax.vjp(lambda images: by_definition(images, filters, padding, (stride, stride), "NHWC"), images)
     return *pull(moved), gradient
 
@@ -144,33 +150,37 @@ def by_definition(
     return lax.conv_general_dilated(images, filters, stride, pads, dimension_numbers=numbers)
 
 
-def _correlate(images, there, base, tile, padding, stride):
+def _correlate(images, there, base, padding):
     """The result for filters (places, O, C) in the new base."""
-    sides = _sides(images, padding, stride)
-    images = _in_blocks(images, _blocks(images, there, sides, tile))
+    sides = _sides(images, padding, base.filters.shape[1], base.stride)
+    images = _in_blocks(images, _blocks(images, there, sides, base.tile))
 
     def put(index: jax.Array, done: jax.Array) -> jax.Array:
         block = _nth(images, index)
-        products = _products(_tiled(block, base.images, tile * stride, tile, padding, sides), there, 2)
+        products = lax.dot_general(_pieces(block, base, padding, sides), there, (((2,), (2,)), ((0,), (0,))))
         return lax.dynamic_update_index_in_dim(done, _results(products, base.results, len(block), sides), index, 1)
 
     done = jnp.zeros((*images.shape[:2], *sides, there.shape[1]), images.dtype)
     return _loop(images.shape[1], put, done).reshape(-1, *done.shape[2:])
 
 
-def _gradient_of_filters(images, moved, there, padding, stride, tile):
-    """(O, C, 3, 3), for a gradient `moved` of the result."""
-    base, sides = bases(tile, stride), moved.shape[1:3]
-    blocks = _blocks(images, there, sides, tile)
+def _gradient_of_filters(images, moved, there, base, padding):
+    """(O, C, k, k), for a gradient `moved` of the result.
+
+    Each device's share of the batch has a sum of its own, and only filters in the old base travel between devices.
+    """
+    sides, shares = moved.shape[1:3], _shares(len(images))
+    blocks = _blocks(images, there, sides, base.tile)
     images, moved = _in_blocks(images, blocks), _in_blocks(moved, blocks)
 
     def add(index: jax.Array, total: jax.Array) -> jax.Array:
-        left = _tiled(_nth(moved, index), base.results.T, tile, tile, (0, 0), sides)
-        right = _tiled(_nth(images, index), base.images, tile * stride, tile, padding, sides)
-        return total + _products(left, right, 1)
+        left = _tiled(_nth(moved, index), base.results.T, base.tile, base.tile, (0, 0), sides)
+        right = _pieces(_nth(images, index), base, padding, sides)
+        left, right = (array.reshape(len(array), shares, -1, array.shape[2]) for array in (left, right))
+        return total + lax.dot_general(left, right, (((2,), (2,)), ((0, 1), (0, 1))))
 
-    total = _loop(blocks, add, jnp.zeros(there.shape, images.dtype))
-    total = _grid(base.filters.T, total.reshape(len(base.filters), -1, *there.shape[1:]))
+    total = _loop(blocks, add, jnp.zeros((len(there), shares, *there.shape[1:]), images.dtype))
+    total = _grid(base.filters.T, total.reshape(len(base.filters), -1, *total.shape[1:])).sum(2)
     return lax.optimization_barrier(total).transpose(2, 3, 1, 0)
 
 
@@ -205,14 +215,9 @@ def _loop(count: int, body: Callable[..., jax.Array], start: jax.Array) -> jax.A
     return body(0, start) if count == 1 else lax.fori_loop(0, count, body, start)
 
 
-def _sides(images: jax.Array, padding: Sequence[int], stride: int) -> tuple[int, int]:
-    """The rows and columns of the result."""
-    return tuple((side + 2 * pad - SIDE) // stride + 1 for side, pad in zip(images.shape[1:3], padding, strict=True))
-
-
-def _products(left: jax.Array, right: jax.Array, axis: int) -> jax.Array:
-    """For each place of the new base, the product of two matrices along an axis of both."""
-    return lax.dot_general(left, right, (((axis,), (axis,)), ((0,), (0,))))
+def _sides(images: jax.Array, padding: Sequence[int], taps: int, stride: int) -> tuple[int, int]:
+    """The rows and columns of the result for filters with so many."""
+    return tuple((side + 2 * pad - taps) // stride + 1 for side, pad in zip(images.shape[1:3], padding, strict=True))
 
 
 def _change(base: np.ndarray, parts: Sequence[jax.Array]) -> jax.Array:
@@ -224,6 +229,11 @@ def _change(base: np.ndarray, parts: Sequence[jax.Array]) -> jax.Array:
 def _grid(base: np.ndarray, parts: jax.Array) -> jax.Array:
     """A matrix along axes 0 and 1, which are columns and rows."""
     return _change(base, list(_change(base, list(parts)).swapaxes(0, 1))).swapaxes(0, 1)
+
+
+def _pieces(images: jax.Array, base: Bases, padding: Sequence[int], sides: Sequence[int]) -> jax.Array:
+    """(places, N * tiles, C): what each tile of results is made of, in the new base."""
+    return _tiled(images, base.images, base.tile * base.stride, base.tile, padding, sides)
 
 
 def _tiled(
