@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 import warnings
 from typing import NamedTuple
 
@@ -21,16 +22,19 @@ class Site(NamedTuple):
 
 
 def user_site() -> Site:
-    """The innermost frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
+    """The innermost line outside this package."""
+    frame, _ = _user_frame()
     return Site(frame.f_code.co_filename, frame.f_lineno)
 
 
 def warn_user(message: str) -> None:
     """A warning that points to the innermost line outside this package."""
-    level, frame = 2, sys._getframe(1)
+    warnings.warn(message, stacklevel=_user_frame()[1])
+
+
+def _user_frame() -> tuple[types.FrameType, int]:
+    """The innermost frame outside this package, and its number, counted from the caller, which is 1."""
+    frame, number = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)
+        frame, number = frame.f_back, number + 1
+    return frame, number
