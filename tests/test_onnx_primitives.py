@@ -91,7 +91,7 @@ def test_older_opsets(name):
 
 
 def conv_spread(x, w):
-    return lax.conv_general_dilated(x, w, (1, 1), "VALID", lhs_dilation=(2, 2))
+    return lax.conv_general_dilated(x, w, (1, 1), ((0, 1), (1, 0)), lhs_dilation=(2, 2))
 
 
 X, STACK, IMAGE = draw(4, 3), draw(4, 3, 3), draw(2, 3, 8, 8)
