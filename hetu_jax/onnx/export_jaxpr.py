@@ -244,8 +244,8 @@ _WIDER = {np.dtype(name): np.dtype(np.int32) for name in ("int8", "uint8", "int1
 _WIDER |= {np.dtype(np.uint32): np.dtype(np.int64)}
 _FLOATS = {np.dtype(jnp.bfloat16): np.dtype(np.float32)}
 _MOVES = frozenset(
-    "reshape squeeze expand_dims transpose broadcast_in_dim concatenate stack slice dynamic_slice dynamic_update_slice "
-    "gather split rev tile iota copy copy_p stop_gradient optimization_barrier convert_element_type "
+    "reshape squeeze expand_dims transpose broadcast_in_dim concatenate stack unstack slice dynamic_slice "
+    "dynamic_update_slice gather split rev tile iota copy copy_p stop_gradient optimization_barrier convert_element_type "
     "bitcast_convert_type reduce_precision cond while scan".split()
 )
 _OF_ALL_INTEGERS = frozenset(
@@ -278,11 +278,20 @@ def _equation(pair: tuple[Any, Any], operands: Sequence[Value], lengths: Lengths
         results = results if isinstance(results, list) else [results]
         made = zip(results, equation.shapes, equation.dtypes, strict=True)
         return [lengths.g.cast(lengths.g.shaped(value, shape), dtype) for value, shape, dtype in made]
+    if name == "call_hi_primitive":  # which newer versions of JAX write in terms of others
+        return _walk([_expanded(eqn) for eqn in pair], operands, lengths)
     inner = next((key for key in _FUNCTION if key in pair[0].params), None)
     if inner is None or name not in _CALLS:
         reason = REFUSED.get(name, "which has no ONNX form here")
         raise OnnxExportError(f"JAX computes it with {name}, {reason}")
     return _walk([_closed(eqn.params[inner]) for eqn in pair], operands, lengths)
+
+
+def _expanded(eqn: Any) -> Any:
+    """The closed jaxpr of what a primitive of primitives stands for."""
+    expand = eqn.params["_prim"].expand
+    structs = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in eqn.invars]
+    return jax.make_jaxpr(lambda *arrays: expand(*arrays))(*structs)
 
 
 def _function_name(eqn: Any) -> str:

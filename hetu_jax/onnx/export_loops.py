@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -108,9 +109,18 @@ def _as_taken(g: Builder, e: Equation, operands: Sequence[Value]) -> list[Value]
     return [g.cast(operand, dtype) for operand, dtype in zip(operands, e.taken, strict=True)]
 
 
+def _counts(e: Equation) -> list[int]:
+    """How many of a scan's operands are constants and states; newer versions of JAX hold trees of them."""
+    if "num_carry" in e.params:
+        return [e.params["num_consts"], e.params["num_carry"]]
+    return [
+        len(jax.tree.leaves(list(part), is_leaf=lambda leaf: leaf is None)) for part in e.both("ft_in")[0].unpack()[:2]
+    ]
+
+
 @primitive("scan")
 def _scan(g, e, *operands):
-    fixed, states = e.params["num_consts"], e.params["num_carry"]
+    fixed, states = _counts(e)
     operands, jaxprs, back = _as_taken(g, e, operands), e.both("jaxpr"), e.params["reverse"]
     consts, states, rows = operands[:fixed], operands[fixed : fixed + states], operands[fixed + states :]
 

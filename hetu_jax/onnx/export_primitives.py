@@ -102,6 +102,16 @@ def _square(g, e, x):
     return g.Mul(x, x)
 
 
+@primitive("one_minus_square")
+def _one_minus_square(g, e, x):
+    return g.Mul(g.Add(x, 1), g.Sub(1, x))
+
+
+@primitive("log2")
+def _log2(g, e, x):
+    return g.Mul(g.Log(x), float(1 / np.log(2)))
+
+
 @primitive("integer_pow")
 def _integer_pow(g, e, x):
     return g.Pow(x, g.constant(e.params["y"], x.dtype))
@@ -318,6 +328,12 @@ def _split(g, e, x):
     ends = np.cumsum(e.params["sizes"]).tolist()
     starts, axis = [0, *ends[:-1]], e.params["axis"]
     return [g.Slice(x, [start], [end], [axis]) for start, end in zip(starts, ends, strict=True)]
+
+
+@primitive("unstack")
+def _unstack(g, e, x):
+    axis, count = e.params["axis"], len(e.shapes)
+    return [g.Gather(x, g.constant(place), axis=axis) for place in range(count)]
 
 
 @primitive("tile")

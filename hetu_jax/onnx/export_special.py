@@ -99,9 +99,14 @@ def _digamma(g, e, x):
     return g.Where(pole, g.constant(np.nan, x.dtype), value)
 
 
-def _polynomial(g: Builder, x: Value, coefficients: Sequence[float]) -> Value:
+@primitive("polynomial")
+def _polynomial_of_jax(g, e, x, *coefficients):
+    return _polynomial(g, x, coefficients[::-1])
+
+
+def _polynomial(g: Builder, x: Value, coefficients: Sequence[float | Value]) -> Value:
     """Horner's rule, the highest power first."""
-    value = g.constant(coefficients[0], x.dtype)
+    value = coefficients[0]
     for coefficient in coefficients[1:]:
         value = g.Add(g.Mul(value, x), coefficient)
     return value
