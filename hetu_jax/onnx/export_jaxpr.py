@@ -245,8 +245,8 @@ _WIDER |= {np.dtype(np.uint32): np.dtype(np.int64)}
 _FLOATS = {np.dtype(jnp.bfloat16): np.dtype(np.float32)}
 _MOVES = frozenset(
     "reshape squeeze expand_dims transpose broadcast_in_dim concatenate stack unstack slice dynamic_slice "
-    "dynamic_update_slice gather split rev tile iota copy copy_p stop_gradient optimization_barrier convert_element_type "
-    "bitcast_convert_type reduce_precision cond while scan".split()
+    "dynamic_update_slice gather split rev tile iota copy copy_p stop_gradient optimization_barrier "
+    "convert_element_type bitcast_convert_type reduce_precision cond while scan".split()
 )
 _OF_ALL_INTEGERS = frozenset(
     "add add_any sub mul div abs sign eq ne lt gt le ge and or xor not shift_left shift_right_logical "
