@@ -104,7 +104,7 @@ class GraphWriter:
         """A graph inside, and the Values of its results."""
         formals = [self._formal(formal, kind) for formal, kind in zip(graph.formals, takes, strict=True)]
         self._infer(graph)
-        return self.g.body(graph.name or "inner", formals, lambda: map(self._result, graph.results))
+        return self.g.body(graph.name or "inner", formals, lambda: map(self._result, graph.results), shaped=False)
 
     def _formal(self, formal: Node, kind: Kind) -> Value:
         value = self.values[formal] = self.g.input(formal.name, *kind)
