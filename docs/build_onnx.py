@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from hetu_jax.graph import OPS
-from hetu_jax.onnx import exporters, hetu2onnx, operators
+from hetu_jax.onnx import export_jaxpr, exporters, hetu2onnx, operators
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests" / "data"
@@ -34,7 +34,9 @@ x, y = onnx2hetu.load_onnx("model.onnx")            # reads it back as a graph t
 - Dropout is gone, batch norm uses its running statistics; `fold_batch_norm=True` puts it into the convolution before
   it.
 - An op without a form of its own goes through JAX's trace of it, primitive by primitive; so do gradients and ops that
-  you register.
+  you register. `lax.cond` and `lax.switch` become If, `lax.while_loop` and `lax.fori_loop` Loop, `lax.scan` and
+  `lax.map` Scan. What JAX computes with a primitive that ONNX cannot say is refused with the op, its line, the
+  primitive and the reason; both lists are below.
 - An imported model goes back operator by operator, with If, Loop and Scan, ai.onnx.ml and com.microsoft.
 """
 IMPORT = """## What an import does
@@ -79,6 +81,14 @@ def not_exported() -> Iterator[str]:
         yield f"| {', '.join(names)} | {reason} |"
 
 
+def primitives() -> Iterator[str]:
+    """The primitives that export, and a row for each reason why others do not."""
+    yield ", ".join(f"`{name}`" for name in sorted(export_jaxpr.PRIMITIVES)) + ".\n"
+    yield "| primitives that do not export | why not |\n|---|---|"
+    for reason, names in export_jaxpr.REASONS.items():
+        yield f"| {', '.join(f'`{name}`' for name in names.split())} | {re.sub('^(and|which) ', '', reason)} |"
+
+
 def imported(domain: str) -> Iterator[str]:
     """A row for each operator of a domain, with the versions from which there is a handler."""
     versions: dict[str, list[int]] = {}
@@ -119,7 +129,8 @@ def page() -> str:
     onnx_form = runpy.run_path(str(HERE / "build_ops.py"))["onnx_form"]
     lacking = missing()
     tail = f"No handler: {', '.join(lacking)}.\n" if lacking else "Every operator of ai.onnx and ai.onnx.ml has one.\n"
-    parts = [HEAD, section("Ops that export", exported(onnx_form)), section("Ops that do not", not_exported()), IMPORT]
+    parts = [HEAD, section("Ops that export", exported(onnx_form)), section("Ops that do not", not_exported())]
+    parts += [section("JAX primitives that export", primitives()), IMPORT]
     parts += [section(f"Operators of {title}", imported(domain)) for domain, title in DOMAINS.items()]
     parts += [tail, section("Tests of onnx's backend suite that fail", listed(TESTS / "onnx_backend_failures.txt"))]
     parts.append(section("Models of it that do not come back", listed(TESTS / "onnx_round_trip.txt")))

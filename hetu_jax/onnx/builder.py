@@ -16,6 +16,7 @@ from ..errors import OnnxExportError
 
 Dim = int | str | None
 Shape = tuple[Dim, ...]
+NAMELESS = "?"  # begins the names of dimensions that follow from the symbols in no simple way
 
 
 class OpenLengthError(OnnxExportError):
@@ -43,6 +44,13 @@ class Value:
         """The shape, if all of it is known and fixed."""
         fixed = self.shape is not None and all(isinstance(dim, int) for dim in self.shape)
         return self.shape if fixed else None
+
+    def info(self, shaped: bool = True) -> onnx.ValueInfoProto:
+        """What a graph says of it as an input or an output, with its shape or without."""
+        shape = self.shape if shaped else None
+        if shape is not None:
+            shape = [None if isinstance(dim, str) and dim.startswith(NAMELESS) else dim for dim in shape]
+        return helper.make_tensor_value_info(self.name, helper.np_dtype_to_tensor_dtype(self.dtype), shape)
 
     def axes(self, axes: int | Iterable[int]) -> list[int]:
         """`axes` as a list of non-negative numbers."""
@@ -141,6 +149,23 @@ class Builder:
         used = [operand.name if operand else "" for operand in operands]
         self.nodes.append(helper.make_node(operator, used, names, name=names[0], domain=domain or None, **attributes))
         return [self._record(Value(name, dtype)) for name, dtype in zip(names, results, strict=True)]
+
+    def body(
+        self, name: str, formals: Sequence[Value], compute: Callable[[], Iterable[Value]], shaped: bool = True
+    ) -> tuple[onnx.GraphProto, list[Value]]:
+        """A graph inside a node, and the Values of its results.
+
+        formals: what it takes, made by `input`.  compute: gives the results; what it adds is inside, and it may read
+        everything outside.  shaped: whether the graph says the shapes of what it takes and gives.
+        """
+        outer, self.nodes = self.nodes, []
+        results: list[Value] = []
+        for value in compute():
+            made = {output for node in self.nodes for output in node.output} - {result.name for result in results}
+            results.append(value if value.name in made else self.shaped(self.Identity(value), value.shape))
+        inner, self.nodes = self.nodes, outer
+        infos = [[value.info(shaped) for value in values] for values in (formals, results)]
+        return helper.make_graph(inner, name, *infos), results
 
     def need(self, opset: int, what: str) -> None:
         """Raises OnnxExportError where the model's opset is older than `opset`, which first has `what`."""

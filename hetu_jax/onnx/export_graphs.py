@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
 
 from ..graph import Node, Variable, toposort
 from . import shapes
@@ -105,13 +104,7 @@ class GraphWriter:
         """A graph inside, and the Values of its results."""
         formals = [self._formal(formal, kind) for formal, kind in zip(graph.formals, takes, strict=True)]
         self._infer(graph)
-        outer, self.g.nodes = self.g.nodes, []
-        results: list[Value] = []
-        for result in graph.results:
-            results.append(self._result(result, {value.name for value in results}))
-        inner, self.g.nodes = self.g.nodes, outer
-        infos = [[self._info(value) for value in values] for values in (formals, results)]
-        return helper.make_graph(inner, graph.name or "inner", *infos), results
+        return self.g.body(graph.name or "inner", formals, lambda: map(self._result, graph.results), shaped=False)
 
     def _formal(self, formal: Node, kind: Kind) -> Value:
         value = self.values[formal] = self.g.input(formal.name, *kind)
@@ -126,17 +119,12 @@ class GraphWriter:
         feeds = {node: self.known[node] for node in outside if isinstance(self.known.get(node), Known)}
         self.known.update(shapes.infer(ends, feeds, self.symbols, []))
 
-    def _result(self, result: Any, taken: set[str]) -> Value:
-        """The Value of a result, which a node of the graph must have made, for no other result."""
+    def _result(self, result: Any) -> Value:
+        """The Value of a result."""
         if isinstance(result, Node):
             for node in toposort([result], self.values, lambda node: node.needs):
                 self.visit(node)
         value = self._operand(result)
         if not isinstance(value, Value):
             self.g.refuse("a graph inside it gives a sequence, which the export does not write")
-        made = {name for node in self.g.nodes for name in node.output} - taken
-        return value if value.name in made else self.g.shaped(self.g.Identity(value), value.shape)
-
-    @staticmethod
-    def _info(value: Value) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype), None)
+        return value

@@ -1,15 +1,15 @@
-"""The ONNX forms of JAX's gather, scatter and convolution primitives."""
+"""The ONNX forms of JAX's gather, scatter and dynamic slices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .builder import Builder, Value
+from .builder import Builder, Dim, Value
 from .export_jaxpr import Equation, primitive
-from .export_primitives import padded
+from .export_primitives import turned
 
 
 class _Rows:
@@ -17,132 +17,194 @@ class _Rows:
 
     batch, indexed: the operand's axes that go along with axes of the indices, and that an index vector points into.
     along: the axes of the indices that `batch` goes along with.
+    sizes: how many elements along each axis an index vector selects.
+    Of an axis that is neither, but is not selected as a whole, the first elements are.
     """
 
     def __init__(
-        self, g: Builder, e: Equation, operand: Value, batch: Sequence[int], indexed: Sequence[int], along: Any
+        self,
+        g: Builder,
+        e: Equation,
+        operand: Value,
+        batch: Sequence[int],
+        indexed: Sequence[int],
+        along: Any,
+        sizes: Mapping[int, Dim],
     ):
-        self.g, self.e, self.operand, self.along = g, e, operand, along
-        self.rest = [axis for axis in range(operand.rank) if axis not in (*batch, *indexed)]
-        self.perm = [*batch, *indexed, *self.rest]
-        self.front = [operand.shape[axis] for axis in (*batch, *indexed)]
+        self.g, self.e, self.operand, self.batch, self.along, self.sizes = g, e, operand, batch, along, sizes
+        others = [axis for axis in range(operand.rank) if axis not in (*batch, *indexed)]
+        self.pointed = len(indexed)
+        self.indexed = [*indexed, *(axis for axis in others if sizes[axis] != operand.shape[axis])]
+        self.wide = [axis for axis in self.indexed if sizes[axis] != 1]
+        self.rest = [axis for axis in others if axis not in self.indexed]
+        self.perm = [*batch, *self.indexed, *self.rest]
+        self.front = [operand.shape[axis] for axis in (*batch, *self.indexed)]
         self.window = tuple(operand.shape[axis] for axis in self.rest)
-        self.count = len(indexed)
 
     def flat(self) -> Value:
         """(rows, ...): the operand with the indexed axes in front, as one."""
-        turned = self.operand if self.perm == sorted(self.perm) else self.g.transpose(self.operand, self.perm)
+        front = turned(self.g, self.operand, self.perm)
         if len(self.front) == 1:
-            return turned
+            return front
         rows = int(np.prod(self.front)) if all(isinstance(dim, int) for dim in self.front) else None
-        if any(not isinstance(dim, int) for dim in self.window):
-            self.operand.dim(self.rest[0])
-        target = [-1 if rows is None or 0 not in (rows, *self.window) else rows, *self.window]
-        return self.g.shaped(self.g.reshape(turned, target), (rows, *self.window))
+        if rows is not None:
+            return self.e.lengths.reshape(front, (rows, *self.window))
+        target = self.g.Concat([-1], self.e.lengths.vector(self.window), axis=0) if self.window else [-1]
+        return self.g.shaped(self.g.Reshape(front, target), (rows, *self.window))
 
     def unflat(self, rows: Value) -> Value:
         """The inverse of `flat`."""
-        turned = self.e.lengths.reshape(rows, (*self.front, *self.window))
-        order = np.argsort(self.perm).tolist()
-        return turned if order == sorted(order) else self.g.transpose(turned, order)
+        front = self.e.lengths.reshape(rows, (*self.front, *self.window))
+        return turned(self.g, front, np.argsort(self.perm).tolist())
 
     def numbers(self, indices: Value, clip: bool) -> tuple[Value, Value | None]:
-        """Row numbers, and which of them are inside (None where all are, since `clip` moves them there)."""
-        g, valid, total = self.g, None, None
-        for place, dim in enumerate(self.front[len(self.front) - self.count :]):
-            part = g.Gather(g.cast(indices, np.int64), g.constant(place), axis=indices.rank - 1)
-            length = self.e.lengths.scalar(dim)
-            last = length - 1 if isinstance(length, int) else g.Sub(length, 1)
-            inside = g.Clip(part, g.constant(0), g.constant(last) if isinstance(last, int) else last)
-            if not clip:
-                hit = g.Equal(part, inside)
-                valid = hit if valid is None else g.And(valid, hit)
-            total = inside if total is None else g.Add(g.Mul(total, length), inside)
-        return self._with_batch(total, indices.rank - 1), valid
+        """Row numbers, and which index vectors are inside (None where all are, since `clip` moves them there).
 
-    def _with_batch(self, numbers: Value | None, rank: int) -> Value:
+        The numbers have the axes of the indices and one for each of `wide`.
+        """
+        g, valid, total, batch = self.g, None, None, indices.rank - 1
+        for place, axis in enumerate(self.indexed):
+            part, length = None, self.e.lengths.scalar(self.operand.shape[axis])
+            if place < self.pointed:
+                part = g.Gather(g.cast(indices, np.int64), g.constant(place), axis=batch)
+                last = _difference(g, length, self.e.lengths.scalar(self.sizes[axis]))
+                inside = g.Clip(part, g.constant(0), g.constant(last) if isinstance(last, int) else last)
+                if not clip:
+                    hit = g.Equal(part, inside)
+                    valid = hit if valid is None else g.And(valid, hit)
+                part = g.Unsqueeze(inside, self._behind(batch)) if self.wide else inside
+            if axis in self.wide:
+                steps = self._steps(self.sizes[axis], batch + self.wide.index(axis), batch)
+                part = steps if part is None else g.Add(part, steps)
+            if total is None or part is None:
+                total = part if total is None else g.Mul(total, length)
+            else:
+                total = g.Add(g.Mul(total, length), part)
+        return self._with_batch(total, batch), valid
+
+    def _behind(self, batch: int) -> list[int]:
+        """The axes of the row numbers that the indices lack."""
+        return list(range(batch, batch + len(self.wide)))
+
+    def _steps(self, length: Dim, place: int, batch: int) -> Value:
+        """0, 1, 2, ... along an axis of the row numbers."""
+        length = self.e.lengths.scalar(length)
+        rank = batch + len(self.wide)
+        if isinstance(length, int):
+            return self.g.constant(np.arange(length).reshape([-1 if i == place else 1 for i in range(rank)]))
+        steps = self.g.Range(self.g.constant(0), length, self.g.constant(1))
+        return self.g.reshape(steps, [-1 if i == place else 1 for i in range(rank)])
+
+    def _with_batch(self, numbers: Value | None, batch: int) -> Value:
         """The row numbers plus what the batch axes add to them."""
         g, lengths = self.g, [self.e.lengths.scalar(dim) for dim in self.front]
         for place, axis in enumerate(self.along):
             step = g.constant(1)
             for length in lengths[place + 1 :]:
                 step = g.Mul(step, length)
-            length = lengths[place]
-            iota = g.Range(g.constant(0), g.constant(length) if isinstance(length, int) else length, g.constant(1))
-            iota = g.Mul(g.reshape(iota, [-1 if i == axis else 1 for i in range(rank)]), step)
+            iota = g.Mul(self._steps(self.front[place], axis, batch), step)
             numbers = iota if numbers is None else g.Add(numbers, iota)
         return numbers
 
 
-def _check_window(g: Builder, operand: Value, axes: Sequence[int], sizes: Sequence[Any]) -> None:
-    if any(operand.shape[axis] != size for axis, size in zip(axes, sizes, strict=True)):
-        g.refuse("it indexes windows that are neither one element nor a whole axis")
+def _difference(g: Builder, length: Any, size: Any) -> Any:
+    """A length less another one, as a number where both are."""
+    return length - size if isinstance(length, int) and isinstance(size, int) else g.Sub(length, size)
+
+
+Label = tuple[str, int]  # ("n", an axis of the indices), or ("o", an axis of the operand)
+
+
+def _labels(rank: int, window: Sequence[int], kept: Sequence[int]) -> list[Label]:
+    """What each axis of gathered or scattered values is, those at the places `window` being axes of the operand."""
+    batches, windows = iter(range(rank)), iter(kept)
+    return [("o", next(windows)) if place in window else ("n", next(batches)) for place in range(rank)]
 
 
 @primitive("gather")
 def _gather(g, e, operand, indices):
     numbers = e.params["dimension_numbers"]
-    rows = _Rows(
-        g, e, operand, numbers.operand_batching_dims, numbers.start_index_map, numbers.start_indices_batching_dims
-    )
-    sizes = e.dims("slice_sizes")
-    _check_window(g, operand, rows.rest, [sizes[axis] for axis in rows.rest])
-    if any(sizes[axis] != 1 for axis in numbers.start_index_map):
-        g.refuse("it gathers windows of more than one element")
-    mode = str(e.params["mode"])
-    places, valid = rows.numbers(indices, clip="FILL" not in mode)
-    found = g.Gather(rows.flat(), places, axis=0)
-    batch = indices.rank - 1
-    if valid is not None:
-        valid = g.Unsqueeze(valid, list(range(batch, batch + len(rows.rest)))) if rows.rest else valid
-        found = g.Where(valid, found, g.constant(_fill(e, operand.dtype), operand.dtype))
-    collapsed = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
-    kept = [axis for axis in range(operand.rank) if axis not in collapsed]
-    single = [batch + i for i, axis in enumerate(kept) if axis in numbers.start_index_map]
+    indexed, batched = list(numbers.start_index_map), list(numbers.operand_batching_dims)
+    sizes = dict(enumerate(e.dims("slice_sizes")))
+    rows = _Rows(g, e, operand, batched, indexed, numbers.start_indices_batching_dims, sizes)
+    places, valid = rows.numbers(indices, clip="FILL" not in str(e.params["mode"]))
+    made: list[Label] = [("n", axis) for axis in range(indices.rank - 1)] + [("o", axis) for axis in rows.wide]
+    if not batched and len(rows.indexed) == 1:
+        (axis,) = rows.indexed
+        found = g.Gather(operand, places, axis=axis)
+        before = [("o", i) for i in range(axis)]
+        made = before + made + [("o", i) for i in range(axis + 1, operand.rank)]
+    else:
+        found = g.Gather(rows.flat(), places, axis=0)
+        made += [("o", axis) for axis in rows.rest]
+    gone = {*numbers.collapsed_slice_dims, *batched}
+    kept = [axis for axis in range(operand.rank) if axis not in gone]
+    wanted = _labels(len(e.shapes[0]), numbers.offset_dims, kept)
+    order = [made.index(label) for label in wanted if label in made]
+    found = turned(g, found, order)
+    single = [place for place, label in enumerate(wanted) if label not in made]
     found = g.Unsqueeze(found, single) if single else found
-    return _placed(g, found, batch, list(numbers.offset_dims))
+    if valid is None:
+        return found
+    valid = g.Unsqueeze(valid, list(numbers.offset_dims)) if numbers.offset_dims else valid
+    return g.Where(valid, found, g.constant(_fill(e, operand.dtype), operand.dtype))
 
 
 def _fill(e: Equation, dtype: np.dtype) -> Any:
     value = e.params["fill_value"]
     if value is not None:
         return value
-    return np.nan if np.issubdtype(dtype, np.inexact) else np.iinfo(dtype).min
+    if dtype.kind == "b":
+        return True
+    if np.issubdtype(dtype, np.signedinteger):
+        return np.iinfo(dtype).min
+    return np.iinfo(dtype).max if np.issubdtype(dtype, np.unsignedinteger) else np.nan
 
 
-def _placed(g: Builder, value: Value, batch: int, window: list[int]) -> Value:
-    """Batch axes, then window axes, in the order in which the window axes are at the places `window`."""
-    rank = batch + len(window)
-    order: list[int] = []
-    batches, windows = iter(range(batch)), iter(range(batch, rank))
-    for place in range(rank):
-        order.append(next(windows) if place in window else next(batches))
-    return value if order == sorted(order) else g.Transpose(value, perm=order)
-
-
-_REDUCTIONS = {"scatter": None, "scatter-add": "add", "scatter-mul": "mul", "scatter-min": "min", "scatter-max": "max"}
+_REDUCTIONS = {
+    "scatter": None,
+    "scatter-add": "add",
+    "scatter-sub": "add",
+    "scatter-mul": "mul",
+    "scatter-min": "min",
+    "scatter-max": "max",
+}
 
 
 @primitive(*_REDUCTIONS)
 def _scatter(g, e, operand, indices, updates):
     reduction = _REDUCTIONS[e.name]
+    if reduction is None and not _overwrites(e):
+        g.refuse("it applies a function to what it finds at the indices")
     g.need({None: 13, "add": 16, "mul": 16}.get(reduction, 18), f"a scatter that takes {reduction}")
     numbers = e.params["dimension_numbers"]
-    indexed, batch = numbers.scatter_dims_to_operand_dims, indices.rank - 1
-    rows = _Rows(g, e, operand, numbers.operand_batching_dims, indexed, numbers.scatter_indices_batching_dims)
+    indexed, batch = list(numbers.scatter_dims_to_operand_dims), indices.rank - 1
     gone = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
     kept = [axis for axis in range(operand.rank) if axis not in gone]
-    sizes = {axis: updates.shape[place] for axis, place in zip(kept, numbers.update_window_dims, strict=True)}
-    _check_window(g, operand, rows.rest, [sizes[axis] for axis in rows.rest])
-    if any(sizes.get(axis, 1) != 1 for axis in indexed):
-        g.refuse("it scatters windows of more than one element")
     window = list(numbers.update_window_dims)
-    order = [axis for axis in range(updates.rank) if axis not in window] + window
-    updates = updates if order == sorted(order) else g.transpose(updates, order)
-    single = [batch + i for i, axis in enumerate(kept) if axis in indexed]
-    updates = g.Squeeze(updates, single) if single else updates
+    sizes = dict.fromkeys(gone, 1) | {axis: updates.shape[place] for axis, place in zip(kept, window, strict=True)}
+    along = numbers.scatter_indices_batching_dims
+    rows = _Rows(g, e, operand, numbers.operand_batching_dims, indexed, along, sizes)
+    given = _labels(updates.rank, window, kept)
+    wanted = [("n", axis) for axis in range(batch)] + [("o", axis) for axis in (*rows.wide, *rows.rest)]
+    single = [place for place, label in enumerate(given) if label not in wanted]
+    if single:
+        given = [label for label in given if label in wanted]
+        shape = tuple(dim for place, dim in enumerate(updates.shape) if place not in single)
+        updates = g.shaped(g.Squeeze(updates, single), shape)
+    updates = turned(g, updates, [given.index(label) for label in wanted])
+    updates = g.Neg(updates) if e.name == "scatter-sub" else updates
     places, valid = rows.numbers(indices, clip="CLIP" in str(e.params["mode"]))
+    if valid is not None and rows.wide:
+        valid = g.Unsqueeze(valid, list(range(batch, batch + len(rows.wide))))
     return rows.unflat(_scattered(g, rows.flat(), places, valid, updates, reduction))
+
+
+def _overwrites(e: Equation) -> bool:
+    """Whether the updates take the place of what was there, rather than a function of it."""
+    jaxpr = e.both("update_jaxpr")[0]
+    jaxpr = getattr(jaxpr, "jaxpr", jaxpr)
+    return jaxpr is None or list(jaxpr.outvars) == list(jaxpr.invars[1:])
 
 
 def _scattered(
@@ -157,46 +219,43 @@ def _scattered(
     return g.shaped(g.Slice(written, [0], g.length(flat, 0), [0]), flat.shape)
 
 
-@primitive("conv_general_dilated")
-def _conv_general_dilated(g, e, x, kernel):
-    params = e.params
-    if params["batch_group_count"] != 1:
-        g.refuse("it is a convolution with batch groups")
-    layout = params["dimension_numbers"]
-    x, kernel = (_turned(g, value, list(spec)) for value, spec in ((x, layout.lhs_spec), (kernel, layout.rhs_spec)))
-    spread = [(0, 0, 0), (0, 0, 0), *((0, 0, step - 1) for step in params["lhs_dilation"])]
-    pads = list(params["padding"])
-    if min(min(pair) for pair in pads) < 0 or any(between for _, _, between in spread):
-        spread[2:] = [(*pair, between) for pair, (_, _, between) in zip(pads, spread[2:], strict=True)]
-        x, pads = padded(g, x, None, spread), [(0, 0)] * len(pads)
-    result = g.Conv(
-        x,
-        kernel,
-        strides=params["window_strides"],
-        dilations=params["rhs_dilation"],
-        group=params["feature_group_count"],
-        pads=[low for low, _ in pads] + [high for _, high in pads],
-    )
-    order = np.argsort(layout.out_spec).tolist()
-    return result if order == sorted(order) else g.Transpose(result, perm=order)
+@primitive("dynamic_slice")
+def _dynamic_slice(g, e, x, *starts):
+    sizes = e.dims("slice_sizes")
+    axes = [axis for axis in range(x.rank) if sizes[axis] != x.shape[axis]]
+    if not axes:
+        return x
+    begin, end = _bounds(g, e, x, starts, sizes, axes)
+    return g.Slice(x, begin, end, axes)
 
 
-def _turned(g: Builder, value: Value, order: list[int]) -> Value:
-    return value if order == sorted(order) else g.transpose(value, order)
+def _bounds(
+    g: Builder, e: Equation, x: Value, starts: Sequence[Value], sizes: Sequence[Dim], axes: Sequence[int]
+) -> tuple[Value, Value]:
+    """Where a slice begins and ends along some axes: it is moved to where all of it is inside."""
+    places = [g.reshape(g.cast(starts[axis], np.int64), [1]) for axis in axes]
+    place = g.Concat(*places, axis=0) if len(places) > 1 else places[0]
+    length, size = (e.lengths.vector([of[axis] for axis in axes]) for of in (x.shape, sizes))
+    fixed = isinstance(length, np.ndarray) and isinstance(size, np.ndarray)
+    begin = g.Min(g.Max(place, [0]), length - size if fixed else g.Sub(length, size))
+    return begin, g.Add(begin, size)
 
 
-@primitive("reduce_window_max", "reduce_window_sum")
-def _reduce_window(g, e, x):
-    window, strides = (e.params[name] for name in ("window_dimensions", "window_strides"))
-    dilated = {*e.params["base_dilation"], *e.params["window_dilation"]} != {1}
-    if x.rank < 3 or window[:2] != (1, 1) or strides[:2] != (1, 1) or dilated:
-        g.refuse("ONNX pools the axes after the first two only")
-    pads = e.params["padding"][2:]
-    options = {
-        "kernel_shape": window[2:],
-        "strides": strides[2:],
-        "pads": [low for low, _ in pads] + [high for _, high in pads],
-    }
-    if e.name == "reduce_window_max":
-        return g.MaxPool(x, **options)
-    return g.Mul(g.AveragePool(x, **options, count_include_pad=1), float(np.prod(window)))
+@primitive("dynamic_update_slice")
+def _dynamic_update_slice(g, e, x, update, *starts):
+    axes = [axis for axis in range(x.rank) if update.shape[axis] != x.shape[axis]]
+    return _updated(g, e, x, update, starts, axes)
+
+
+def _updated(g: Builder, e: Equation, x: Value, update: Value, starts: Sequence[Value], axes: Sequence[int]) -> Value:
+    """`x` with the update in it, which is shorter along these axes."""
+    if not axes:
+        return update
+    axis, *others = axes
+    begin, end = _bounds(g, e, x, starts, update.shape, [axis])
+    if others:
+        shape = tuple(update.shape[i] if i == axis else dim for i, dim in enumerate(x.shape))
+        middle = g.shaped(g.Slice(x, begin, end, [axis]), shape)
+        update = _updated(g, e, middle, update, starts, others)
+    far = [np.iinfo(np.int64).max]
+    return g.Concat(g.Slice(x, [0], begin, [axis]), update, g.Slice(x, end, far, [axis]), axis=axis)

@@ -6,10 +6,12 @@ names are lost and one op becomes many nodes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -20,7 +22,28 @@ from .builder import Builder, Dim, OpenLengthError, Shape, Value
 from .shapes import Symbols
 
 PRIMITIVES: dict[str, Callable[..., Any]] = {}
-FUNCTIONS: dict[str, Callable[..., Any]] = {}  # of JAX's own, known by name, whose inside ONNX could not write
+FUNCTIONS: dict[str, Callable[..., Any]] = {}  # of JAX's own, known by name, which ONNX says better than their inside
+REASONS = {  # why primitives have no ONNX form, by reason
+    "a special function that ONNX has not and no short formula gives": (
+        "bessel_i0e bessel_i1e igamma igamma_grad_a igammac polygamma random_gamma_grad regularized_incomplete_beta "
+        "zeta"
+    ),
+    "and ONNX solves no equations and takes no matrices apart": (
+        "cholesky cholesky_update custom_linear_solve eig eigh geqrf hessenberg householder_product lu "
+        "lu_pivots_to_permutation ormqr qr schur svd triangular_solve tridiagonal tridiagonal_solve"
+    ),
+    "and ONNX has no complex numbers": "complex conj fft imag real",
+    "which draws new random numbers at every run": (
+        "random_bits random_fold_in random_seed random_split random_unwrap random_wrap rng_bit_generator rng_uniform "
+        "threefry2x32"
+    ),
+    "which runs code outside the program": "debug_callback ffi_call io_callback pure_callback",
+    "which runs on several devices": (
+        "all_gather all_to_all axis_index pbroadcast pmax pmin ppermute psum psum_invariant reduce_scatter shard_map"
+    ),
+    "which is written for one kind of hardware": "mosaic_gpu_wgmma pallas_call tpu_custom_call",
+}
+REFUSED: dict[str, str] = {name: reason for reason, names in REASONS.items() for name in names.split()}
 
 
 def primitive(*names: str) -> Callable[..., Any]:
@@ -42,6 +65,9 @@ class Parameters:
     def __init__(self, trials: Sequence[Any]):
         self.trials = [eqn.params for eqn in trials]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.trials[0]
+
     def __getitem__(self, name: str) -> Any:
         first, second = (params[name] for params in self.trials)
         if first != second and repr(first) != repr(second):  # NaN is not equal to itself
@@ -52,7 +78,8 @@ class Parameters:
 class Equation:
     """One equation of the trace.
 
-    name: of the primitive.  params: its parameters.  shapes, dtypes: of its results.  lengths: finds open lengths.
+    name: of the primitive.  params: its parameters.  shapes, dtypes: of its results.  taken: the dtypes of its
+    operands.  lengths: finds open lengths.
     """
 
     def __init__(self, trials: Sequence[Any], lengths: Lengths):
@@ -60,11 +87,19 @@ class Equation:
         self.name, self.params, self.lengths = first.primitive.name, Parameters(trials), lengths
         outs = zip(first.outvars, second.outvars, strict=True)
         self.shapes = [lengths.merge(a.aval.shape, b.aval.shape) for a, b in outs]
-        self.dtypes = [var.aval.dtype for var in first.outvars]
+        self.dtypes, self.taken = ([v.aval.dtype for v in of] for of in (first.outvars, first.invars))
 
     def dims(self, name: str) -> Shape:
         """A parameter that holds lengths, with the open ones as symbols."""
-        return self.lengths.merge(*(params[name] for params in self.params.trials))
+        return self.lengths.merge(*self.both(name))
+
+    def both(self, name: str) -> list[Any]:
+        """A parameter in the two trials."""
+        return [params[name] for params in self.params.trials]
+
+    def write(self, jaxprs: Sequence[Any], operands: Sequence[Value]) -> list[Value]:
+        """The results of a function that is a parameter, in the two trials."""
+        return _walk([_closed(jaxpr) for jaxpr in jaxprs], operands, self.lengths)
 
 
 class Lengths:
@@ -90,13 +125,15 @@ class Lengths:
         """A length as an int, or an int64 scalar where it is open."""
         if not isinstance(dim, str):
             return dim
-        factor, product, base = dim.partition("*")
-        if product and base in self._places:
-            return self.g.Mul(self.scalar(base), int(factor))
-        if dim not in self._places:
+        if dim in self._places:
+            value, axis = self._places[dim]
+            return self.g.Gather(self.g.Shape(value), self.g.constant(axis))
+        factor, base, more = re.fullmatch(r"(?:(\d+)\*)?(.+?)([+-]\d+)?", dim).groups()
+        if base == dim or base not in self._places:
             raise OpenLengthError("a length in it follows from an open one in a way that must be fixed")
-        value, axis = self._places[dim]
-        return self.g.Gather(self.g.Shape(value), self.g.constant(axis))
+        length = self.scalar(base)
+        length = self.g.Mul(length, int(factor)) if factor else length
+        return self.g.Add(length, int(more)) if more else length
 
     def vector(self, shape: Shape) -> Any:
         """A shape as a constant, or as int64 numbers where some of it is open."""
@@ -160,7 +197,9 @@ def _walk(trials: Sequence[Any], operands: Sequence[Value], lengths: Lengths) ->
         env[var] = _constant(one, two, lengths)
 
     def read(one: Any, two: Any) -> Value:
-        return _constant(one.val, two.val, lengths) if isinstance(one, core.Literal) else env[one]
+        if not isinstance(one, core.Literal):
+            return env[one]
+        return _constant(*(np.asarray(literal.val, literal.aval.dtype) for literal in (one, two)), lengths)
 
     for pair in _live(first, second):
         given = [read(one, two) for one, two in zip(*(eqn.invars for eqn in pair), strict=True)]
@@ -193,7 +232,36 @@ def _constant(one: Any, two: Any, lengths: Lengths) -> Value:
     return lengths.g.shaped(lengths.g.cast(length, one.dtype), ())
 
 
-_INLINED = ("call_jaxpr", "fun_jaxpr", "jaxpr")
+# Calls of a function that is a parameter under one of the names of `_FUNCTION`
+_CALLS = frozenset(
+    "jit pjit closed_call core_call remat remat2 checkpoint custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr "
+    "custom_lin_call".split()
+)
+_FUNCTION = ("call_jaxpr", "fun_jaxpr", "jaxpr")
+
+# What ONNX Runtime computes in no kernel of its own is computed in a dtype that holds all its numbers.
+_WIDER = {np.dtype(name): np.dtype(np.int32) for name in ("int8", "uint8", "int16", "uint16")}
+_WIDER |= {np.dtype(np.uint32): np.dtype(np.int64)}
+_FLOATS = {np.dtype(jnp.bfloat16): np.dtype(np.float32)}
+_MOVES = frozenset(
+    "reshape squeeze expand_dims transpose broadcast_in_dim concatenate stack unstack slice dynamic_slice "
+    "dynamic_update_slice gather split rev tile iota copy copy_p stop_gradient optimization_barrier "
+    "convert_element_type bitcast_convert_type reduce_precision cond while scan".split()
+)
+_OF_ALL_INTEGERS = frozenset(
+    "add add_any sub mul div abs sign eq ne lt gt le ge and or xor not shift_left shift_right_logical "
+    "shift_right_arithmetic population_count clz reduce_and reduce_or reduce_xor scatter".split()
+)
+
+
+def _widened(g: Builder, name: str, operands: Sequence[Value]) -> list[Value]:
+    """The operands of a primitive, in dtypes that runtimes compute it in."""
+    if name in _MOVES:
+        return list(operands)
+    wider = _FLOATS if name in _OF_ALL_INTEGERS else _FLOATS | _WIDER
+    if name.startswith("scatter-"):
+        wider = wider | {np.dtype(np.float16): np.dtype(np.float32)}
+    return [g.cast(operand, wider.get(operand.dtype, operand.dtype)) for operand in operands]
 
 
 def _equation(pair: tuple[Any, Any], operands: Sequence[Value], lengths: Lengths) -> list[Value]:
@@ -201,21 +269,37 @@ def _equation(pair: tuple[Any, Any], operands: Sequence[Value], lengths: Lengths
     export_one = PRIMITIVES.get(name, FUNCTIONS.get(_function_name(pair[0])))
     if export_one is not None:
         equation = Equation(pair, lengths)
-        results = export_one(lengths.g, equation, *operands)
+        if any(jnp.issubdtype(dtype, jnp.complexfloating) for dtype in equation.dtypes):
+            raise OnnxExportError(f"JAX computes it with {name}, {REFUSED['complex']}")
+        if all(0 in shape and all(isinstance(dim, int) for dim in shape) for shape in equation.shapes):
+            empty = zip(equation.shapes, equation.dtypes, strict=True)
+            return [lengths.g.constant(np.zeros(shape, dtype), dtype) for shape, dtype in empty]
+        results = export_one(lengths.g, equation, *_widened(lengths.g, name, operands))
         results = results if isinstance(results, list) else [results]
         made = zip(results, equation.shapes, equation.dtypes, strict=True)
         return [lengths.g.cast(lengths.g.shaped(value, shape), dtype) for value, shape, dtype in made]
-    inner = next((key for key in _INLINED if key in pair[0].params), None)
-    if inner is None or name in ("scan", "while", "cond"):
-        raise OnnxExportError(f"JAX computes it with {name}, which has no ONNX form here")
+    if name == "call_hi_primitive":  # which newer versions of JAX write in terms of others
+        return _walk([_expanded(eqn) for eqn in pair], operands, lengths)
+    inner = next((key for key in _FUNCTION if key in pair[0].params), None)
+    if inner is None or name not in _CALLS:
+        reason = REFUSED.get(name, "which has no ONNX form here")
+        raise OnnxExportError(f"JAX computes it with {name}, {reason}")
     return _walk([_closed(eqn.params[inner]) for eqn in pair], operands, lengths)
 
 
+def _expanded(eqn: Any) -> Any:
+    """The closed jaxpr of what a primitive of primitives stands for."""
+    expand = eqn.params["_prim"].expand
+    structs = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in eqn.invars]
+    return jax.make_jaxpr(lambda *arrays: expand(*arrays))(*structs)
+
+
 def _function_name(eqn: Any) -> str:
-    """What the function that an equation calls is called in JAX's sources, if it says."""
-    jaxpr = eqn.params.get("call_jaxpr")
-    source = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None)
-    return str(eqn.params.get("name") or source).partition(" ")[0]
+    """What the function of JAX's own that an equation calls is called in JAX's sources; empty for other functions."""
+    jaxpr = next((eqn.params[key] for key in _FUNCTION if key in eqn.params), None)
+    source = str(getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None) or "")
+    name, _, place = source.partition(" at ")
+    return str(eqn.params.get("name") or name) if "_src" in place else ""
 
 
 def _closed(jaxpr: Any) -> Any:

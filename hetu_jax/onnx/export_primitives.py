@@ -1,9 +1,11 @@
-"""The ONNX forms of JAX's primitives, but for gather, scatter and convolutions."""
+"""The ONNX forms of JAX's primitives on elements, along axes and on shapes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from .builder import Builder, Value
@@ -56,9 +58,18 @@ for _name, _operator in _SAME.items():
     primitive(_name)(_one_node(_operator))
 
 
-@primitive("stop_gradient", "copy", "copy_p", "reduce_precision", "optimization_barrier")
+@primitive("stop_gradient", "copy", "copy_p", "optimization_barrier")
 def _identity(g, e, *operands):
     return list(operands)
+
+
+@primitive("reduce_precision")
+def _reduce_precision(g, e, x):
+    kept = e.params["exponent_bits"], e.params["mantissa_bits"]
+    dtype = {(8, 7): np.dtype(jnp.bfloat16), (5, 10): np.dtype(np.float16), (8, 23): np.dtype(np.float32)}.get(kept)
+    if dtype is None:
+        g.refuse("it rounds to {} bits of exponent and {} of mantissa, which no dtype has".format(*kept))
+    return g.cast(x, dtype) if dtype.itemsize < x.dtype.itemsize else x
 
 
 @primitive("ne")
@@ -66,9 +77,39 @@ def _ne(g, e, x, y):
     return g.Not(g.Equal(x, y))
 
 
+def _with_nan(operator):
+    """Comparisons in the order that sorts NaN behind everything; JAX has made all zeros equal before."""
+
+    def export(g, e, x, y):
+        found = g.add(operator, [x, y])
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return found
+        lost = g.IsNaN(y)
+        if operator != "LessOrEqual":
+            nan = g.IsNaN(x)
+            lost = g.And(lost, nan if operator == "Equal" else g.Not(nan))
+        return g.Or(found, lost)
+
+    return export
+
+
+for _name, _operator in {"lt_to": "Less", "le_to": "LessOrEqual", "eq_to": "Equal"}.items():
+    primitive(_name)(_with_nan(_operator))
+
+
 @primitive("square")
 def _square(g, e, x):
     return g.Mul(x, x)
+
+
+@primitive("one_minus_square")
+def _one_minus_square(g, e, x):
+    return g.Mul(g.Add(x, 1), g.Sub(1, x))
+
+
+@primitive("log2")
+def _log2(g, e, x):
+    return g.Mul(g.Log(x), float(1 / np.log(2)))
 
 
 @primitive("integer_pow")
@@ -79,16 +120,6 @@ def _integer_pow(g, e, x):
 @primitive("rsqrt")
 def _rsqrt(g, e, x):
     return g.Reciprocal(g.Sqrt(x))
-
-
-@primitive("log1p")
-def _log1p(g, e, x):
-    return g.Log(g.Add(x, 1))
-
-
-@primitive("expm1")
-def _expm1(g, e, x):
-    return g.Sub(g.Exp(x), 1)
 
 
 @primitive("exp2")
@@ -114,11 +145,6 @@ def _atan2(g, e, y, x):
     return g.Where(g.Equal(x, 0), upright, g.Where(g.Less(x, 0), g.Add(angle, turn), angle))
 
 
-@primitive("shift_left")
-def _shift_left(g, e, x, places):
-    return g.Mul(x, g.cast(g.Pow(g.constant(2, np.int32), places), x.dtype))
-
-
 def _exp_neg_sq(g, e, x):
     return g.Exp(g.Neg(g.Mul(x, x)))
 
@@ -140,7 +166,9 @@ def _is_finite(g, e, x):
 def _round(g, e, x):
     if int(e.params["rounding_method"]) == 1:
         return g.Round(x)
-    return g.Mul(g.Sign(x), g.Floor(g.Add(g.Abs(x), 0.5)))  # halves go away from zero
+    size = g.Abs(x)
+    low = g.Floor(size)
+    return g.Mul(g.Sign(x), g.Where(g.Less(g.Sub(size, low), 0.5), low, g.Ceil(size)))  # halves go away from zero
 
 
 def _logical(operator):
@@ -164,11 +192,18 @@ def _clamp(g, e, low, x, high):
 @primitive("select_n")
 def _select_n(g, e, which, *cases):
     if len(cases) == 2:
-        return g.Where(g.cast(which, bool), cases[1], cases[0])
+        return where(g, g.cast(which, bool), cases[1], cases[0])
     found = cases[-1]
     for place in reversed(range(len(cases) - 1)):
-        found = g.Where(g.Equal(which, place), cases[place], found)
+        found = where(g, g.Equal(which, place), cases[place], found)
     return found
+
+
+def where(g: Builder, chosen: Value, x: Value, y: Value) -> Value:
+    """Where, which ONNX Runtime does not know for truth values."""
+    if x.dtype != bool:
+        return g.Where(chosen, x, y)
+    return g.Or(g.And(chosen, x), g.And(g.Not(chosen), y))
 
 
 @primitive("convert_element_type")
@@ -182,15 +217,15 @@ def _convert_element_type(g, e, x):
 def _reduction(operator):
     def export(g, e, x):
         axes = list(e.params["axes"])
-        if x.dtype == bool:
-            return g.cast(g.reduce(operator, g.cast(x, np.int32), axes, False), bool)
-        return g.reduce(operator, x, axes, False) if axes else x
+        if not axes:
+            return x
+        return g.reduce(operator, g.cast(x, np.int32) if x.dtype == bool else x, axes, False)
 
     return export
 
 
-for _name, _operator in {"sum": "Sum", "prod": "Prod", "max": "Max", "min": "Min", "and": "Min", "or": "Max"}.items():
-    primitive(f"reduce_{_name}")(_reduction(f"Reduce{_operator}"))
+for _name in ("sum", "prod", "max", "min"):
+    primitive(f"reduce_{_name}")(_reduction(f"Reduce{_name.capitalize()}"))
 
 
 @primitive("argmax", "argmin")
@@ -207,36 +242,28 @@ def _cumsum(g, e, x):
 
 @primitive("sort")
 def _sort(g, e, *operands):
-    if e.params["num_keys"] != 1:
-        g.refuse("ONNX sorts by one key")
-    axis, key = e.params["dimension"], operands[0]
-    values, places = g.TopK(key, g.length(key, axis), axis=axis, largest=0, outputs=2)
-    return [values, *(g.GatherElements(other, places, axis=axis) for other in operands[1:])]
+    axis, keys = e.params["dimension"], e.params["num_keys"]
+    if keys == 1:
+        values, order = _sorted(g, operands[0], axis)
+        return [values, *(g.GatherElements(other, order, axis=axis) for other in operands[1:])]
+    order = None
+    for key in operands[keys - 1 :: -1]:  # each sort keeps the order of the one before among equals
+        _, places = _sorted(g, key if order is None else g.GatherElements(key, order, axis=axis), axis)
+        order = places if order is None else g.GatherElements(order, places, axis=axis)
+    return [g.GatherElements(operand, order, axis=axis) for operand in operands]
+
+
+def _sorted(g: Builder, x: Value, axis: int) -> list[Value]:
+    """A key in its order, and that order; among equals TopK takes the first one first."""
+    x = g.cast(x, np.int32) if x.dtype == bool else x
+    values, order = g.TopK(x, g.length(x, axis), axis=axis, largest=0, outputs=2)
+    return [g.shaped(values, x.shape), g.shaped(order, x.shape)]
 
 
 @primitive("top_k")
 def _top_k(g, e, x):
-    return g.TopK(x, [e.params["k"]], axis=x.rank - 1, outputs=2)
-
-
-@primitive("dot_general")
-def _dot_general(g, e, x, y):
-    (contract_x, contract_y), (batch_x, batch_y) = e.params["dimension_numbers"]
-    if x.rank == y.rank == 2 and (contract_x, contract_y, batch_x) == ((1,), (0,), ()):
-        return g.MatMul(x, y)
-    stacked = tuple(range(x.rank - 2))
-    if x.rank == y.rank and (tuple(batch_x), tuple(batch_y), tuple(contract_x)) == (stacked, stacked, (x.rank - 1,)):
-        if tuple(contract_y) == (y.rank - 2,):
-            return g.MatMul(x, y)
-    letters = iter("abcdefghijklmnopqrstuvwxyz")
-    names_x = [next(letters) for _ in range(x.rank)]
-    names_y = [next(letters) for _ in range(y.rank)]
-    for axis_x, axis_y in zip((*contract_x, *batch_x), (*contract_y, *batch_y), strict=True):
-        names_y[axis_y] = names_x[axis_x]
-    batch = [names_x[axis] for axis in batch_x]
-    free = [name for i, name in enumerate(names_x) if i not in (*contract_x, *batch_x)]
-    free += [name for i, name in enumerate(names_y) if i not in (*contract_y, *batch_y)]
-    return g.Einsum(x, y, equation=f"{''.join(names_x)},{''.join(names_y)}->{''.join(batch + free)}")
+    axis = e.params["axis"] if "axis" in e.params else x.rank - 1
+    return g.TopK(x, [e.params["k"]], axis=axis, outputs=2)
 
 
 # Shapes
@@ -244,7 +271,14 @@ def _dot_general(g, e, x, y):
 
 @primitive("reshape", "squeeze")
 def _reshape(g, e, x):
+    if e.name == "reshape" and e.params["dimensions"] is not None:
+        x = turned(g, x, e.params["dimensions"])
     return e.lengths.reshape(x, e.shapes[0])
+
+
+def turned(g: Builder, x: Value, order: Sequence[int]) -> Value:
+    """`x` with its axes in another order; itself where it is the same."""
+    return x if list(order) == sorted(order) else g.transpose(x, order)
 
 
 @primitive("transpose")
@@ -289,20 +323,17 @@ def _slice(g, e, x):
     return g.Slice(x, e.lengths.vector(starts), e.lengths.vector(ends), axes, steps)
 
 
-@primitive("dynamic_slice")
-def _dynamic_slice(g, e, x, *starts):
-    sizes = list(e.params["slice_sizes"])
-    places = [g.reshape(g.cast(start, np.int64), [1]) for start in starts]
-    last = [x.dim(axis) - size for axis, size in enumerate(sizes)]
-    begin = g.Min(g.Max(g.Concat(*places, axis=0), np.zeros(len(sizes), np.int64)), last)
-    return g.Slice(x, begin, g.Add(begin, sizes), list(range(x.rank)))
-
-
 @primitive("split")
 def _split(g, e, x):
     ends = np.cumsum(e.params["sizes"]).tolist()
     starts, axis = [0, *ends[:-1]], e.params["axis"]
     return [g.Slice(x, [start], [end], [axis]) for start, end in zip(starts, ends, strict=True)]
+
+
+@primitive("unstack")
+def _unstack(g, e, x):
+    axis, count = e.params["axis"], len(e.shapes)
+    return [g.Gather(x, g.constant(place), axis=axis) for place in range(count)]
 
 
 @primitive("tile")

@@ -1,6 +1,7 @@
 """All exporters, and the ops that have none, with the reason."""
 
 from . import (
+    export_bits,
     export_collective,
     export_compress,
     export_conv,
@@ -9,19 +10,24 @@ from . import (
     export_index,
     export_indexing,
     export_item,
+    export_loops,
     export_loss,
     export_matmul,
     export_moe,
     export_norm,
     export_pool,
     export_primitives,
+    export_products,
     export_quantize,
     export_reduce,
     export_select,
     export_shape,
+    export_special,
+    export_windows,
 )
 
 FAMILIES = (
+    export_bits,
     export_collective,
     export_compress,
     export_conv,
@@ -30,16 +36,20 @@ FAMILIES = (
     export_index,
     export_indexing,
     export_item,
+    export_loops,
     export_loss,
     export_matmul,
     export_moe,
     export_norm,
     export_pool,
     export_primitives,
+    export_products,
     export_quantize,
     export_reduce,
     export_select,
     export_shape,
+    export_special,
+    export_windows,
 )
 
 TRAINING = "it belongs to training; export the nodes of the forward pass"

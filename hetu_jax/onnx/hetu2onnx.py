@@ -21,7 +21,7 @@ from .files import MAX_BYTES, outside, save
 from .inputs import Inputs, own_name
 from .nodes import FamiliarNode, OnnxNode
 from .registry import call, exporter_of
-from .shapes import NAMELESS, Known, Symbols
+from .shapes import Known, Symbols
 
 DEFAULT_OPSET = 26
 OLDEST_OPSET = 13
@@ -350,7 +350,7 @@ def _assemble(walk: _Walk, shapes: Inputs, job_name: str | None, metadata: Mappi
 
 def _model(walk: _Walk, doc: str, initializers: Sequence[Value]) -> onnx.ModelProto:
     tensors = [_tensor(value, walk.size > MAX_BYTES and value.array.size > SMALL) for value in initializers]
-    inputs, outputs = (list(map(_info, values)) for values in (walk.inputs, walk.outputs))
+    inputs, outputs = ([value.info() for value in values] for values in (walk.inputs, walk.outputs))
     graph = helper.make_graph(walk.g.nodes, "hetu_jax", inputs, outputs, tensors, doc_string=doc)
     operators = [helper.make_opsetid(domain, version) for domain, version in walk.g.opsets.items()]
     version = helper.find_min_ir_version_for(operators, ignore_unknown=True)
@@ -381,11 +381,3 @@ def _find_shapes(walk: _Walk, shapes: Inputs) -> None:
             )
     for name in unknown:
         raise OnnxExportError(f"the shape of the output {name!r} is unknown: {shapes.reason}")
-
-
-def _info(value: Value) -> onnx.ValueInfoProto:
-    kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-    if value.shape is None:
-        return helper.make_tensor_value_info(value.name, kind, None)
-    shape = [None if isinstance(dim, str) and dim.startswith(NAMELESS) else dim for dim in value.shape]
-    return helper.make_tensor_value_info(value.name, kind, shape)

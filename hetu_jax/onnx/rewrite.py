@@ -37,6 +37,15 @@ def simplify(g: Builder, outputs: Set[str], fold: bool) -> None:
         drop_unread(g, outputs)
 
 
+def tidy(g: Builder, outputs: Set[str]) -> None:
+    """Rewrites the nodes of a graph inside a node, which are those of `g` while it is written."""
+    outputs = outputs | {name for node in g.nodes for name in read_inside(node)}
+    fold_constants(g, outputs)
+    merge_equal(g, outputs)
+    bypass_expand(g)
+    _drop_nodes(g, outputs)
+
+
 _FOLDED = frozenset(
     "Add And Cast Clip Concat Equal Expand Gather Less Max Min Mod Mul Neg Not Or Range Reshape Slice Squeeze Sub "
     "Transpose Unsqueeze Where".split()
@@ -282,10 +291,16 @@ def _reader_counts(g: Builder, outputs: Set[str]) -> dict[str, int]:
 
 def drop_unread(g: Builder, outputs: Set[str]) -> None:
     """Removes nodes and initializers that no output depends on."""
+    read = _drop_nodes(g, outputs)
+    g.initializers = {name: value for name, value in g.initializers.items() if name in read}
+
+
+def _drop_nodes(g: Builder, outputs: Set[str]) -> Set[str]:
+    """Removes nodes that no output depends on; returns all names that are read."""
     read, kept = set(outputs), []
     for node in reversed(g.nodes):
         if read.intersection(node.output):
             kept.append(node)
             read.update(node.input)
     g.nodes = kept[::-1]
-    g.initializers = {name: value for name, value in g.initializers.items() if name in read}
+    return read

@@ -16,9 +16,8 @@ import numpy as np
 from ..errors import GraphError, HostValueError, OnnxExportError, OpError
 from ..graph import Feed, Node, Variable, toposort
 from ..trace import Run, evaluate, leaf_struct
-from .builder import Dim, Shape
+from .builder import NAMELESS, Dim, Shape
 
-NAMELESS = "?"  # begins the names of dimensions that follow from the symbols in no simple way
 _PRIMES = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069)
 _FACTORS = (2, 3, 5, 7, 11, 13, 17, 19, 23)
 
@@ -65,14 +64,14 @@ class Symbols:
         first, second = lengths
         if first == second:
             return first
-        name = next(
-            (
-                name if first == one else f"{first // one}*{name}"
-                for name, (one, two) in self.trials.items()
-                if first * two == second * one and first % one == 0
-            ),
-            f"{NAMELESS}{first}_{second}",
-        )
+        multiples = [
+            name if first == one else f"{first // one}*{name}"
+            for name, (one, two) in self.trials.items()
+            if first * two == second * one and first % one == 0
+        ]
+        longer = [f"{name}{first - one:+d}" for name, (one, two) in self.trials.items() if first - one == second - two]
+        longer = longer if len(longer) == 1 else []  # of two symbols it may follow either
+        name = (multiples + longer + [f"{NAMELESS}{first}_{second}"])[0]
         self._derived[name] = lengths
         return name
 
