@@ -158,9 +158,9 @@ FORMULAS = {
         lambda x, w, b, z: np.maximum(convolution(x, np.moveaxis(w, 1, -1), b) + z, 0),
     ),
     "BiasSoftmax": (
-        [f(2, 3, 4, 5), f(2, 1, 1, 5)],
+        [f(2, 3, 4, 5), f(2, 5)],
         dict(axis=3, is_inner_broadcast=1),
-        lambda x, bias: softmax(x + bias),
+        lambda x, bias: softmax(x + bias[:, None, None]),
     ),
     "BiasDropout": ([f(2, 8), f(8), f(2, 8)], {}, lambda x, bias, rest: x + bias + rest),
     "GemmFastGelu": ([f(2, 4), f(4, 8), f(8)], {}, lambda x, w, b: fast_gelu(x @ w + b)),
