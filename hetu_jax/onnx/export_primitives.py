@@ -305,6 +305,12 @@ def _split(g, e, x):
     return [g.Slice(x, [start], [end], [axis]) for start, end in zip(starts, ends, strict=True)]
 
 
+@primitive("unstack")  # of JAX 0.12, which makes it where an array is iterated over
+def _unstack(g, e, x):
+    axis = e.params["axis"]
+    return [g.Squeeze(g.Slice(x, [i], [i + 1], [axis]), [axis]) for i in range(x.shape[axis])]
+
+
 @primitive("tile")
 def _tile(g, e, x):
     return g.Tile(x, list(e.params["reps"]))
