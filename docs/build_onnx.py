@@ -37,7 +37,9 @@ x, y = onnx2hetu.load_onnx("model.onnx")            # reads it back as a graph t
   you register. `lax.cond` and `lax.switch` become If, `lax.while_loop` and `lax.fori_loop` Loop, `lax.scan` and
   `lax.map` Scan. What JAX computes with a primitive that ONNX cannot say is refused with the op, its line, the
   primitive and the reason; both lists are below.
-- An imported model goes back operator by operator, with If, Loop and Scan, ai.onnx.ml and com.microsoft.
+- An imported model goes back operator by operator, with If, Loop and Scan, ai.onnx.ml and com.microsoft.  From opset 22
+  on ONNX Runtime has no RoiAlign and no GlobalLpPool, which are written out there, and no MaxRoiPool, Multinomial and
+  random numbers either: ask for `opset=21` to run those, or a RoiAlign whose `sampling_ratio` is 0.
 """
 IMPORT = """## What an import does
 
@@ -51,6 +53,9 @@ IMPORT = """## What an import does
 - Operators whose output shape depends on values (NonZero, Unique, Compress, NonMaxSuppression, strings) run op by op,
   with what follows from them, which the log says once; the rest of the step stays compiled.
 - 64-bit numbers are held in 32 bits, except in `hetu_jax.onnx.backend`.
+- Of the files that ONNX Runtime saves, those of the levels BASIC and EXTENDED, of its transformer optimizer and of its
+  quantizers import; at the level ALL it writes convolutions for one processor (com.microsoft.nchwc), which are refused
+  with that hint.
 - Operators that are not supported are named all at once, with their nodes, before anything else is done; a damaged file
   is one `OnnxImportError` that names the node.
 """
@@ -109,14 +114,14 @@ def missing() -> list[str]:
     return sorted(lacking)
 
 
-def listed(path: Path) -> Iterator[str]:
+def listed(path: Path, what: str = "tests") -> Iterator[str]:
     """The lines of a list of exceptions, by reason."""
     reasons: dict[str, list[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             name, reason = line.split(": ", 1)
             reasons.setdefault(reason, []).append(f"`{re.sub('^test_', '', name)}`")
-    yield "| tests | why |\n|---|---|"
+    yield f"| {what} | why |\n|---|---|"
     for reason, names in reasons.items():
         yield f"| {', '.join(names)} | {reason} |"
 
@@ -132,6 +137,11 @@ def page() -> str:
     parts = [HEAD, section("Ops that export", exported(onnx_form)), section("Ops that do not", not_exported())]
     parts += [section("JAX primitives that export", primitives()), IMPORT]
     parts += [section(f"Operators of {title}", imported(domain)) for domain, title in DOMAINS.items()]
+    parts += [
+        section(
+            "Operators of com.microsoft that are not imported", listed(TESTS / "onnx_contrib_missing.txt", "operators")
+        )
+    ]
     parts += [tail, section("Tests of onnx's backend suite that fail", listed(TESTS / "onnx_backend_failures.txt"))]
     parts.append(section("Models of it that do not come back", listed(TESTS / "onnx_round_trip.txt")))
     return "\n".join(parts)

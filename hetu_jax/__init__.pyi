@@ -6,7 +6,6 @@ from hetu_jax import dataloader as dataloader
 from hetu_jax import distributed_strategies as distributed_strategies
 from hetu_jax import errors as errors
 from hetu_jax import gpu_links as gpu_links
-from hetu_jax import heap as heap
 from hetu_jax import initializers as initializers
 from hetu_jax import layers as layers
 from hetu_jax import lr_scheduler as lr_scheduler

@@ -48,8 +48,14 @@ MODULES = {
 
 # Modules of Hetu's that nothing here takes the place of.
 GONE = {
-    f"hetu.onnx.{name}": "ONNX goes out by hetu.onnx.hetu2onnx.export and comes in by hetu.onnx.onnx2hetu.load_onnx"
-    for name in "X2hetu constants graph handler onnx_opset util".split()
+    **{
+        f"hetu.onnx.{name}": "ONNX goes out by hetu.onnx.hetu2onnx.export and comes in by hetu.onnx.onnx2hetu.load_onnx"
+        for name in "X2hetu constants graph handler onnx_opset util".split()
+    },
+    **{
+        f"hetu.layers.gates.{name}": "its gates could not be made in Hetu either: use hetu.layers.TopKGate"
+        for name in "base_gate gshard_gate naive_gate".split()
+    },
 }
 
 # Modules that Hetu's scripts import from beside themselves or beside Hetu, used where no such module can be imported.
@@ -104,8 +110,9 @@ class _Alias(MetaPathFinder, Loader):
 
         Raises ModuleNotFoundError that says what to use for one that is gone.
         """
-        if name in GONE:
-            raise ModuleNotFoundError(f"hetu_jax has no module {name!r}: {GONE[name]}", name=name)
+        theirs = "hetu" + name.removeprefix(PACKAGE) if name.startswith(f"{PACKAGE}.") else name
+        if theirs in GONE:  # `from hetu.x import y` asks for it by the name here, and passes over an error of that name
+            raise ModuleNotFoundError(f"hetu_jax has no module {theirs!r}: {GONE[theirs]}", name=theirs)
         real = self.real_name(name)
         if real is None or importlib.util.find_spec(real) is None:
             return None

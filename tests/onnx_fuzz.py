@@ -25,13 +25,32 @@ NUMBERS = (-(2**63), -(2**31), -1, 0, 1, 2, 7, 2**16, 2**31 - 1, 2**40, 2**62)
 
 @functools.cache
 def seeds():
-    """The models of onnx's suite that are small, as bytes."""
+    """The models of onnx's suite that are small, and single operators of com.microsoft, as bytes."""
+    from tests.test_onnx_runtime_ops import CONTRIB, model_of
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cases = [case for kind in ("node", "simple") for case in load_model_tests(kind=kind)]
     models = [case.model or onnx.load(f"{case.model_dir}/model.onnx") for case in cases]
+    for operator, inputs, outputs, domain, _, attributes in (row.values for row in CONTRIB):
+        models.append(model_of(operator, inputs, outputs, domain, attributes))
     found = sorted({model.SerializeToString() for model in models})
     return [content for content in found if len(content) < LARGEST]
+
+
+@functools.cache
+def seeds_with_graphs():
+    """Those with graphs inside If, Loop, Scan and their like."""
+    return [content for content in seeds() if list(inner_graphs(onnx.ModelProto.FromString(content).graph))]
+
+
+def inner_graphs(graph):
+    """The graphs in the attributes of a graph's nodes, and those in theirs."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                yield inner
+                yield from inner_graphs(inner)
 
 
 def damaged_bytes(content, rng):
@@ -72,6 +91,23 @@ def damaged_structure(content, rng):
         fields = message.ListFields()
         if fields:
             change(message, *rng.choice(fields), rng, names)
+    return model.SerializeToString()
+
+
+def damaged_bodies(content, rng):
+    """A model whose inner graphs have fields changed, or nodes, inputs and outputs of each other."""
+    model = onnx.ModelProto.FromString(content)
+    graphs = [model.graph, *inner_graphs(model.graph)]
+    names = [name for graph in graphs for node in graph.node for name in (*node.input, *node.output)] + ["", "nowhere"]
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        graph = rng.choice(graphs[1:])
+        if rng.random() < 0.25:
+            kind = rng.choice(("node", "input", "output", "initializer"))
+            getattr(graph, kind).extend(list(getattr(rng.choice(graphs), kind))[:3])
+            continue
+        message = rng.choice(list(messages(graph)))
+        if message.ListFields():
+            change(message, *rng.choice(message.ListFields()), rng, names)
     return model.SerializeToString()
 
 
@@ -119,6 +155,8 @@ def replace(items, place, rng, names):
 def damaged(number):
     """The bytes of damaged model `number`."""
     rng = random.Random(number)
+    if number % 4 == 3:
+        return damaged_bodies(rng.choice(seeds_with_graphs()), rng)
     content = rng.choice(seeds())
     return damaged_structure(content, rng) if number % 2 else damaged_bytes(content, rng)
 

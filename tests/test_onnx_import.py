@@ -414,7 +414,7 @@ def test_all_unsupported_operators_are_named_at_once():
 
 def test_operators_for_one_processor_say_how_to_do_without():
     node = helper.make_node("Conv", ["x", "x"], ["y"], domain="com.microsoft.nchwc")
-    with pytest.raises(OnnxImportError, match="nchwc.Conv .*: save the model at its optimisation level EXTENDED"):
+    with pytest.raises(OnnxImportError, match="nchwc.Conv .*: save the model at its level ORT_ENABLE_EXTENDED"):
         onnx2hetu.from_onnx(plain(node, domains=["com.microsoft.nchwc"]))
 
 

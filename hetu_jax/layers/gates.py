@@ -19,6 +19,8 @@ from ..ops.reduce import cumsum_with_bias_op, reduce_mean_op, reduce_sum_op, top
 from ..ops.shape import array_reshape_op, broadcastto_op, slice_op, transpose_op
 from .base import XAVIER_UNIFORM, ZEROS, BaseLayer, parameter
 
+__path__: list[str] = []  # Hetu's was a package: Python asks the finder of `install` for its modules, which says more
+
 
 class _Gate(BaseLayer):
     """What gates share; a choice is one of the k experts of a token."""

@@ -15,6 +15,8 @@ from . import operators
 from .builder import Builder, Value, dtype_of_text, first_opset, operator_schema
 from .nodes import FamiliarNode, OnnxNode, Subgraph
 
+RUNTIMES_OWN = {"SimplifiedLayerNormalization"}  # which ONNX Runtime writes into ai.onnx, where it is not standard
+
 
 def onnx_call(node: Node) -> OnnxNode | None:
     """The ONNX call that a node of an imported graph is, or None where it is a Hetu op only."""
@@ -23,10 +25,18 @@ def onnx_call(node: Node) -> OnnxNode | None:
     return node if isinstance(node, OnnxNode) else None
 
 
+def lacks_kernel(node: OnnxNode, opset: int) -> bool:
+    """Whether ONNX Runtime cannot run the operator of the opset, while it can run what the operator consists of."""
+    if node.op.domain or opset < 22:
+        return False
+    by_shapes_alone = node.op.onnx_name == "RoiAlign" and node.bound["sampling_ratio"] > 0
+    return by_shapes_alone or node.op.onnx_name == "GlobalLpPool"
+
+
 def can_return(node: OnnxNode, opset: int) -> bool:
     """Whether the operator means the same at the opset, and stands for itself."""
     held = [argument for argument in node.arguments.values() if isinstance(argument, Subgraph)]
-    if node.op.domain or held or first_opset(node.op.onnx_name) > opset:
+    if node.op.domain or held or node.op.onnx_name in RUNTIMES_OWN or first_opset(node.op.onnx_name) > opset:
         return False
     schema = operator_schema(node.op.onnx_name, opset)
     if schema.deprecated or node.outputs > schema.max_output:
@@ -173,6 +183,12 @@ def _normalized(g: Builder, name: str, operands: Sequence[Any], arguments: Mappi
     return g.GroupNormalization(X, *parts, num_groups=groups, epsilon=arguments["epsilon"])
 
 
+def _scaled(g: Builder, name: str, operands: Sequence[Any], arguments: Mapping[str, Any]) -> Value | None:
+    """ONNX Runtime's SimplifiedLayerNormalization, which is RMSNormalization from opset 23 on."""
+    options = {name: arguments[name] for name in ("axis", "epsilon", "stash_type")}
+    return g.RMSNormalization(*operands, **options) if g.opset >= 23 else None
+
+
 _OLDER: dict[tuple[str, int], Callable[..., Value | None]] = {
     ("Softmax", 1): _flattened,
     ("LogSoftmax", 1): _flattened,
@@ -185,6 +201,7 @@ _OLDER: dict[tuple[str, int], Callable[..., Value | None]] = {
     ("RoiAlign", 1): _aligned,
     ("Scatter", 1): _scattered,
     ("Shape", 1): _cut_shape,
+    ("SimplifiedLayerNormalization", 1): _scaled,
     ("Upsample", 1): _resized,
 }
 

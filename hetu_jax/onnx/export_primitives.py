@@ -330,7 +330,7 @@ def _split(g, e, x):
     return [g.Slice(x, [start], [end], [axis]) for start, end in zip(starts, ends, strict=True)]
 
 
-@primitive("unstack")
+@primitive("unstack")  # of JAX 0.12, which makes it where an array is iterated over
 def _unstack(g, e, x):
     axis, count = e.params["axis"], len(e.shapes)
     return [g.Gather(x, g.constant(place), axis=axis) for place in range(count)]

@@ -217,6 +217,8 @@ class _Walk:
             return self.inner.export(node)
         if node.op.domain and not has_graphs(node):
             return export_imported.export_of_domain(self.g, node, self.values, known)
+        if export_imported.lacks_kernel(node, self.g.opset):
+            return None
         if export_imported.can_return(node, self.g.opset):
             return export_imported.export(self.g, node, self.values)
         return export_imported.export_older(self.g, node, self.values)

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .arrays import astype, axis_of, device, wide, xp
+from .import_attention import LinearAttention
 from .import_conv import Conv
 from .import_math import Gemm
-from .import_nn import LayerNormalization, RMSNormalization
+from .import_nn import Dropout, LayerNormalization, RMSNormalization
 from .import_reduce import _moments
 from .operators import MICROSOFT, operator, operator_of
 
@@ -54,7 +55,7 @@ def TransposeMatMul(A, B, *, alpha=1.0, transA=0, transB=0):
     return FusedMatMul.fn(A, B, alpha=alpha, transA=transA, transB=transB)
 
 
-def _activated(x, activation, params):
+def activated(x, activation, params):
     """x through the activation that a fused operator names."""
     first, second = (*params, *(None,) * 2)[:2]
     functions = {
@@ -91,7 +92,7 @@ def FusedConv(
 ):
     """A convolution, to which Z is added, through an activation."""
     Y = Conv.fn(X, W, B, auto_pad=auto_pad, dilations=dilations, group=group, pads=pads, strides=strides)
-    return _activated(Y if Z is None else Y + Z, activation, activation_params)
+    return activated(Y if Z is None else Y + Z, activation, activation_params)
 
 
 @contrib
@@ -110,9 +111,7 @@ def FusedGemm(
     transB=0,
 ):
     params = [value for value in (activation_alpha, activation_beta, activation_gamma) if value is not None]
-    return _activated(
-        device(Gemm.fn(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)), activation, params
-    )
+    return activated(device(Gemm.fn(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)), activation, params)
 
 
 @operator
@@ -188,6 +187,126 @@ def GroupNorm(X, gamma, beta, *, activation, channels_last=1, epsilon=1e-5, grou
     normal = jnp.moveaxis(normal, 1, -1) * gamma + beta
     normal = jax.nn.silu(normal) if activation == 1 else normal
     return astype(normal if channels_last else jnp.moveaxis(normal, -1, 1), X.dtype)
+
+
+@contrib
+def SkipGroupNorm(X, gamma, beta, skip, bias=None, *, activation, channels_last=1, epsilon=1e-5, groups):
+    """GroupNorm of X + skip + bias, where skip may be one number a channel; also the sum."""
+    skip = device(skip).reshape(X.shape[0], *[1] * (X.ndim - 2), -1) if skip.ndim == 2 else skip
+    total = device(X) + skip if bias is None else device(X) + skip + bias
+    options = dict(activation=activation, channels_last=channels_last, epsilon=epsilon, groups=groups)
+    return GroupNorm.fn(total, gamma, beta, **options), total
+
+
+@contrib
+def GatedRMSNorm(X, scale, gate, *, activation="silu", epsilon=1e-5):
+    """RMS normalisation of each run of as many elements as the scale has, times an activated gate."""
+    runs = wide(device(X)).reshape(*X.shape[:-1], -1, scale.shape[-1])
+    normal = runs / jnp.sqrt(jnp.square(runs).mean(-1, keepdims=True) + epsilon) * wide(device(scale))
+    gate = wide(device(gate))
+    active = jax.nn.sigmoid(gate) if activation == "sigmoid" else jax.nn.silu(gate)
+    return astype(normal.reshape(X.shape) * active, X.dtype)
+
+
+@contrib
+def GatedAdd(X, Y, gate, gate_weight=None):
+    """X + Y * gate, or, with `gate_weight`, X + Y * sigmoid(gate @ gate_weight)."""
+    gate = device(gate)
+    return X + Y * (gate if gate_weight is None else jax.nn.sigmoid(gate @ gate_weight))
+
+
+@contrib
+def ScaledSiLU(X, scale=None, *, alpha=1.0):
+    X = device(X)
+    return jax.nn.silu(X * np.asarray(alpha, X.dtype) if scale is None else X * device(scale).astype(X.dtype))
+
+
+@contrib
+def SwiGLU_1(gate, up=None, *, activation_alpha=1.0, activation_beta=0.0, limit=0.0, round_activation=0):
+    """gate * sigmoid(alpha * gate) * (up + beta), of the two halves of the last axis where `up` is left out.
+
+    limit: cuts both, where it is above 0.  round_activation: in float32, accepted without effect.
+    """
+    first, second = jnp.split(device(gate), 2, axis=-1) if up is None else (device(gate), device(up))
+    if limit > 0:
+        first, second = jnp.minimum(first, limit), jnp.clip(second, -limit, limit)
+    return first * jax.nn.sigmoid(activation_alpha * first) * (second + activation_beta)
+
+
+@contrib
+def BiasSoftmax(data, bias, *, axis=1, is_inner_broadcast):
+    """The softmax of data + bias over all axes from `axis` on.
+
+    is_inner_broadcast: whether the bias lacks the axes right before `axis`, which it has as ones, or the first axes.
+    """
+    data, bias = device(data), device(bias)
+    axis = axis_of(axis, data.ndim)
+    if is_inner_broadcast and bias.ndim < data.ndim:
+        kept = bias.ndim - (data.ndim - axis)
+        bias = bias.reshape(*bias.shape[:kept], *[1] * (data.ndim - bias.ndim), *data.shape[axis:])
+    return jax.nn.softmax(data + bias, axis=tuple(range(axis, data.ndim)))
+
+
+@contrib
+def BiasDropout(data, bias, residual=None, ratio=0.5, training_mode=False, *, seed=None, key):
+    """The dropout of data + bias, to which the residual is added; also which elements were kept."""
+    dropped, kept = Dropout.fn(device(data) + bias, ratio, training_mode, seed=seed, key=key)
+    return dropped if residual is None else dropped + residual, kept
+
+
+@contrib
+def GemmFastGelu(X, W, bias=None):
+    return FastGelu.fn(jnp.matmul(device(X), W), bias)
+
+
+@contrib
+def FusedMatMulActivation(
+    A,
+    B,
+    *,
+    activation,
+    activation_alpha=None,
+    activation_axis=None,
+    activation_beta=None,
+    activation_gamma=None,
+    alpha=1.0,
+    transA=0,
+    transB=0,
+    transBatchA=0,
+    transBatchB=0,
+):
+    """FusedMatMul through an activation; activation_axis is that of a softmax."""
+    batches = dict(transBatchA=transBatchA, transBatchB=transBatchB)
+    product = FusedMatMul.fn(A, B, alpha=alpha, transA=transA, transB=transB, **batches)
+    if activation == "Softmax":
+        return jax.nn.softmax(product, axis=-1 if activation_axis is None else activation_axis)
+    params = [value for value in (activation_alpha, activation_beta, activation_gamma) if value is not None]
+    return activated(product, activation, params)
+
+
+@contrib
+def LinearAttention_1(
+    query,
+    key,
+    value,
+    past_state=None,
+    decay=None,
+    beta=None,
+    *,
+    chunk_size=64,
+    kv_num_heads,
+    q_num_heads,
+    scale=0.0,
+    state_window=0,
+    update_rule="gated_delta",
+):
+    """The standard's LinearAttention.  Raises ValueError for a window of states and for more key than query heads."""
+    if state_window or kv_num_heads > q_num_heads:
+        raise ValueError("windows of states, and more key heads than query heads, are not supported")
+    rule = dict(chunk_size=chunk_size, scale=scale, update_rule=update_rule)
+    return LinearAttention.fn(
+        query, key, value, past_state, decay, beta, kv_num_heads=kv_num_heads, q_num_heads=q_num_heads, **rule
+    )
 
 
 @contrib

@@ -8,13 +8,14 @@ import numpy as np
 
 from .arrays import device
 from .import_attention import merge_heads, rotated, shared_heads, split_heads
+from .import_nn import RMSNormalization
 from .operators import MICROSOFT, operator_of
 
 contrib = operator_of(MICROSOFT)
 
 
-def _attended(q, k, v, scale, bias, softcap=0.0, sink=None):
-    """softmax(scale * q k' + bias) v, of (batch, heads, length, size).
+def attended(q, k, v, scale, bias, softcap=0.0, sink=None):
+    """softmax(scale * q k' + bias) v, of (batch, heads, length, size); also the scores and their softmax.
 
     sink: for each head a further score, of a key that has no value.
     """
@@ -23,7 +24,8 @@ def _attended(q, k, v, scale, bias, softcap=0.0, sink=None):
     scores = softcap * jnp.tanh(scores / softcap) if softcap else scores
     scores = scores if bias is None else scores + bias.astype(scores.dtype)
     weights = jax.nn.softmax(scores if sink is None else _with_sink(scores, sink), axis=-1)
-    return jnp.matmul(weights[..., : k.shape[2]], shared_heads(v, q.shape[1])), scores
+    weights = weights[..., : k.shape[2]]
+    return jnp.matmul(weights, shared_heads(v, q.shape[1])), scores, weights
 
 
 def _with_sink(scores, sink):
@@ -31,7 +33,7 @@ def _with_sink(scores, sink):
     return jnp.concatenate([scores, column], axis=-1)
 
 
-def _sum(parts):
+def total(parts):
     parts = [part for part in parts if part is not None]
     return sum(parts[1:], parts[0]) if parts else None
 
@@ -42,7 +44,7 @@ def _causal(queries, keys, fill):
     return jnp.where(ahead, fill, 0)
 
 
-def _mask(mask, batch, queries, keys, fill):
+def mask_of(mask, batch, queries, keys, fill):
     """What a mask adds to the scores.
 
     mask: (batch,), lengths; (2 batch,), ends and then starts; (batch, keys) or (batch, queries, keys), ones for what
@@ -93,16 +95,23 @@ def Attention(
         raise ValueError("rotary embeddings and shared buffers inside Attention are not supported")
     projected = device(input) @ weights
     projected = projected if bias is None else projected + bias
-    widths = qkv_hidden_sizes or (projected.shape[-1] // 3,) * 3
-    q, k, v = (split_heads(x, num_heads) for x in jnp.split(projected, np.cumsum(widths)[:2], axis=-1))
+    masks = mask_index, attention_bias, mask_filter_value, unidirectional
+    return self_attended(projected, past, num_heads, qkv_hidden_sizes, scale, *masks)
+
+
+def self_attended(
+    projected, past, heads, widths=None, scale=0.0, mask=None, bias=None, fill=-10000.0, unidirectional=0
+):
+    """Attention among queries, keys and values beside each other in the last axis; also what is then past."""
+    widths = widths or (projected.shape[-1] // 3,) * 3
+    q, k, v = (split_heads(x, heads) for x in jnp.split(projected, np.cumsum(widths)[:2], axis=-1))
     if past is not None:
         k, v = _extended(past[0], k), _extended(past[1], v)
     queries, keys = q.shape[2], k.shape[2]
-    masks = [_mask(mask_index, q.shape[0], queries, keys, mask_filter_value)]
-    masks += [_causal(queries, keys, mask_filter_value) if unidirectional else None, attention_bias]
-    Y, _ = _attended(q, k, v, scale, _sum(masks))
-    present = jnp.stack([k, v]) if widths[1] == widths[2] else k
-    return merge_heads(Y), present
+    masks = [mask_of(mask, q.shape[0], queries, keys, fill)]
+    masks += [_causal(queries, keys, fill) if unidirectional else None, bias]
+    Y, _, _ = attended(q, k, v, scale, total(masks))
+    return merge_heads(Y), jnp.stack([k, v]) if widths[1] == widths[2] else k
 
 
 @contrib
@@ -131,9 +140,9 @@ def MultiHeadAttention(
     q, k, v = _unpacked(query, key, value, bias, num_heads)
     k, v = _extended(past_key, k), _extended(past_value, v)
     queries, keys = q.shape[2], k.shape[2]
-    masks = [_mask(key_padding_mask, q.shape[0], queries, keys, mask_filter_value)]
+    masks = [mask_of(key_padding_mask, q.shape[0], queries, keys, mask_filter_value)]
     masks += [_causal(queries, keys, mask_filter_value) if unidirectional else None, attention_bias]
-    Y, scores = _attended(q, k, v, scale, _sum(masks))
+    Y, scores, _ = attended(q, k, v, scale, total(masks))
     return merge_heads(Y), k, v, scores
 
 
@@ -171,24 +180,47 @@ def GroupQueryAttention(
     position_ids=None,
     attention_bias=None,
     head_sink=None,
+    k_scale=None,
+    v_scale=None,
+    q_norm_weight=None,
+    k_norm_weight=None,
+    query_seqlens=None,
     *,
+    causal=1,
     do_rotary=0,
+    k_norm_epsilon=None,
+    k_quant_type="NONE",
+    kv_cache_bit_width=0,
     kv_num_heads,
     local_window_size=-1,
     num_heads,
+    q_norm_epsilon=None,
+    qk_norm_epsilon=1e-6,
+    qk_output=0,
     rotary_interleaved=0,
     scale=0.0,
+    sliding_window_cache=0,
     smooth_softmax=0,
     softcap=0.0,
+    v_quant_type="NONE",
 ):
-    """Causal attention with fewer key heads than query heads; also all keys and all values.
+    """Attention with fewer key heads than query heads; also all keys, all values, and what `qk_output` asks for.
 
     seqlens_k: of each sequence the number of keys, its own included, less one.  Keys and values grow by the new ones,
     which come right after the past of their sequence.
     head_sink: (num_heads,), a score of each head that takes its share of the softmax and gives nothing; with
     smooth_softmax it is 0.
+    q_norm_weight, k_norm_weight: (size,), of an RMS normalisation of each head.
+    qk_output: 1 for the scores, 0 where no key is seen, 2 for their softmax.
+    Raises ValueError for quantised or sliding caches and padded queries.
     """
-    q, k, v = _grouped(query, key, value, num_heads, kv_num_heads)
+    if k_quant_type != "NONE" or v_quant_type != "NONE" or kv_cache_bit_width:
+        raise ValueError("quantised keys and values are not supported")
+    if sliding_window_cache or query_seqlens is not None:
+        raise ValueError("sliding caches and padded queries are not supported")
+    q, k, v = grouped(query, key, value, num_heads, kv_num_heads)
+    q = _normalised(q, q_norm_weight, q_norm_epsilon or qk_norm_epsilon)
+    k = _normalised(k, k_norm_weight, k_norm_epsilon or qk_norm_epsilon)
     batch, length = q.shape[0], q.shape[2]
     ends = device(seqlens_k).reshape(-1, 1) + 1
     places = (
@@ -199,19 +231,23 @@ def GroupQueryAttention(
     if do_rotary:
         turn = places if position_ids is None else device(position_ids)
         turn = jnp.maximum(turn, 0)
-        q, k = (_rotated_heads(x, cos_cache, sin_cache, turn, rotary_interleaved) for x in (q, k))
-    k, v = _placed(past_key, k, places), _placed(past_value, v, places)
+        q, k = (rotated_heads(x, cos_cache, sin_cache, turn, rotary_interleaved) for x in (q, k))
+    k, v = placed(past_key, k, places), placed(past_value, v, places)
     keys = np.arange(k.shape[2])
-    allowed = keys <= places[:, :, None]
+    allowed = keys < ends[:, :, None] if not causal else keys <= places[:, :, None]
     if local_window_size > 0:
         allowed &= keys > places[:, :, None] - local_window_size
     bias = jnp.where(allowed, 0.0, jnp.finfo(q.dtype).min.astype(q.dtype))[:, None]
     sink = np.zeros(num_heads, np.float32) if smooth_softmax == 1 and head_sink is None else head_sink
-    Y, _ = _attended(q, k, v, scale, _sum([bias, attention_bias]), softcap, sink)
-    return merge_heads(Y), k, v
+    Y, scores, weights = attended(q, k, v, scale, total([bias, attention_bias]), softcap, sink)
+    return merge_heads(Y), k, v, jnp.where(allowed[:, None], scores, 0) if qk_output == 1 else weights
 
 
-def _grouped(query, key, value, heads, kv_heads):
+def _normalised(x, weight, epsilon):
+    return x if weight is None else RMSNormalization.fn(x, device(weight), epsilon=epsilon)
+
+
+def grouped(query, key, value, heads, kv_heads):
     query = device(query)
     if key is None:
         size = query.shape[-1] // (heads + 2 * kv_heads)
@@ -219,7 +255,7 @@ def _grouped(query, key, value, heads, kv_heads):
     return split_heads(query, heads), split_heads(device(key), kv_heads), split_heads(device(value), kv_heads)
 
 
-def _placed(past, new, places):
+def placed(past, new, places):
     """The past, with room for more, and in it the new keys or values at their places."""
     if past is None or past.shape[2] == 0:
         return new
@@ -229,7 +265,7 @@ def _placed(past, new, places):
     return room.at[batch, :, places].set(new.swapaxes(1, 2), mode="drop")
 
 
-def _rotated_heads(x, cos_cache, sin_cache, places, interleaved):
+def rotated_heads(x, cos_cache, sin_cache, places, interleaved):
     """Heads (batch, heads, length, size), the first part of them turned by their place."""
     cos, sin = device(cos_cache)[places][:, None], device(sin_cache)[places][:, None]
     width = 2 * cos.shape[-1]
@@ -260,5 +296,5 @@ def RotaryEmbedding(
     x = split_heads(input, heads)
     places = places if places.size > 1 else places.reshape(1, 1) + np.arange(x.shape[2])
     places = jnp.broadcast_to(places.reshape(-1, x.shape[2]), (x.shape[0], x.shape[2]))
-    Y = _rotated_heads(x, cos_cache, sin_cache, places, interleaved)
+    Y = rotated_heads(x, cos_cache, sin_cache, places, interleaved)
     return merge_heads(Y) if input.ndim == 3 else Y

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .arrays import astype, axis_of, device
+from .import_contrib import EmbedLayerNormalization
+from .import_contrib_attention import self_attended
 from .import_conv import AveragePool
 from .import_quantize import DequantizeLinear, DynamicQuantizeLinear, MatMulInteger, QuantizeLinear, quantised
 from .import_rnn import activations_by_direction, long_short_term
@@ -202,47 +204,89 @@ def DynamicQuantizeLSTM(
     )
 
 
-def _unpacked(packed, bits):
-    """The numbers in bytes, lowest bits first, along the last axis."""
-    shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    values = (packed[..., None] >> shifts) & np.uint8(2**bits - 1)
-    return values.reshape(*packed.shape[:-1], -1)
+@contrib
+def QAttention(
+    input,
+    weight,
+    bias,
+    input_scale,
+    weight_scale,
+    mask_index=None,
+    input_zero_point=None,
+    weight_zero_point=None,
+    past=None,
+    *,
+    do_rotary=0,
+    mask_filter_value=-10000.0,
+    num_heads,
+    past_present_share_buffer=0,
+    scale=0.0,
+    unidirectional=0,
+):
+    """Attention whose input and projections are quantised; also the keys and values of past and present.
+
+    Raises ValueError for rotary embeddings and shared buffers, which exist on other devices only.
+    """
+    if do_rotary or past_present_share_buffer:
+        raise ValueError("rotary embeddings and shared buffers inside QAttention are not supported")
+    projected = MatMulIntegerToFloat.fn(
+        input, weight, input_scale, weight_scale, input_zero_point, weight_zero_point, bias
+    )
+    masks = dict(mask=mask_index, fill=mask_filter_value, unidirectional=unidirectional)
+    return self_attended(projected, past, num_heads, scale=scale, **masks)
 
 
 @contrib
-def MatMulNBits(
-    A,
-    B,
-    scales,
-    zero_points=None,
-    g_idx=None,
-    bias=None,
+def QEmbedLayerNormalization(
+    input_ids,
+    segment_ids=None,
+    word_embedding_quant=None,
+    position_embedding_quant=None,
+    segment_embedding=None,
+    gamma_quant=None,
+    beta_quant=None,
+    mask=None,
+    word_embedding_scale=None,
+    position_embedding_scale=None,
+    segment_embedding_scale=None,
+    gamma_scale=None,
+    beta_scale=None,
+    word_embedding_zero_point=None,
+    position_embedding_zero_point=None,
+    segment_embedding_zero_point=None,
+    gamma_zero_point=None,
+    beta_zero_point=None,
     *,
-    K,
-    N,
-    accuracy_level=0,
-    bits=4,
-    block_size,
-    weight_prepacked=0,
+    epsilon=1e-12,
 ):
-    """A times a matrix (K, N) kept in a few bits a number, with a scale, and perhaps a zero point, a block of a column.
+    """EmbedLayerNormalization of quantised tables."""
+    tables = [
+        None if table is None else _real(table, scale, zero_point)
+        for table, scale, zero_point in (
+            (word_embedding_quant, word_embedding_scale, word_embedding_zero_point),
+            (position_embedding_quant, position_embedding_scale, position_embedding_zero_point),
+            (segment_embedding, segment_embedding_scale, segment_embedding_zero_point),
+            (gamma_quant, gamma_scale, gamma_zero_point),
+            (beta_quant, beta_scale, beta_zero_point),
+        )
+    ]
+    return EmbedLayerNormalization.fn(input_ids, segment_ids, *tables, mask, epsilon=epsilon)[:2]
 
-    g_idx: the block of each row of the matrix, where they are not in order.  accuracy_level: all is computed in the
-    dtype of A, whatever it allows.  weight_prepacked: 0, the only layout that files have.
-    """
-    blocks = -(-K // block_size)
-    values = _unpacked(device(B).reshape(N, blocks, -1), bits).astype(A.dtype)
-    if zero_points is None:
-        zero = np.asarray(2 ** (bits - 1), A.dtype)
-    elif jnp.issubdtype(zero_points.dtype, jnp.floating):
-        zero = device(zero_points).reshape(N, blocks, 1)
-    else:
-        zero = _unpacked(device(zero_points).reshape(N, -1), bits)[:, :blocks, None].astype(A.dtype)
-    if g_idx is None:
-        matrix = ((values - zero) * device(scales).reshape(N, blocks, 1)).reshape(N, -1)[:, :K]
-    else:
-        group, flat = device(g_idx), values.reshape(N, -1)[:, :K]
-        zero = zero if zero.ndim == 0 else zero[..., 0][:, group]
-        matrix = (flat - zero) * device(scales).reshape(N, blocks)[:, group]
-    product = jnp.matmul(A, matrix.T.astype(A.dtype))
-    return product if bias is None else product + bias
+
+@contrib
+def QLinearReduceMean(data, data_scale, data_zero_point, reduced_scale, reduced_zero_point=None, *, axes, keepdims):
+    mean = _real(data, data_scale, data_zero_point).mean(tuple(axes), keepdims=bool(keepdims))
+    return _whole(mean, reduced_scale, reduced_zero_point, data.dtype)
+
+
+@contrib
+def ReduceSumInteger(data, *, axes, keepdims):
+    return astype(device(data), np.int32).sum(tuple(axes), keepdims=bool(keepdims))
+
+
+@contrib
+def MulInteger(A, A_zero_point=None, B=None, B_zero_point=None):
+    """The product of two quantised arrays without their zero points, as int32."""
+    pairs = (A, A_zero_point), (B, B_zero_point)
+    a, b = (astype(device(x), np.int32) - (0 if z is None else astype(device(z), np.int32)) for x, z in pairs)
+    return a * b

@@ -69,12 +69,12 @@ def _moved_in(place, side, padding_mode, align_corners):
 def GridSample(X, grid, *, align_corners=0, mode="linear", padding_mode="zeros"):
     """X at the places of a grid, from -1 to 1 along each side, the last side first."""
     X, grid = device(X), device(grid)
-    sides = X.shape[2:]
+    sides, cubic = X.shape[2:], mode in ("cubic", "bicubic")  # of which each neighbour is moved in, as in PyTorch
     places = []
     for side, place in zip(sides, jnp.moveaxis(grid, -1, 0)[::-1], strict=True):
         place = (place + 1) / 2 * (side - 1) if align_corners else ((place + 1) * side - 1) / 2
         place = jnp.round(place) if mode == "nearest" else place
-        places.append(_moved_in(place, side, padding_mode, align_corners))
+        places.append(place if cubic else _moved_in(place, side, padding_mode, align_corners))
 
     def fetch(X, indices):
         moved = [_moved_in(i, side, padding_mode, align_corners) for i, side in zip(indices, sides, strict=True)]
@@ -82,7 +82,7 @@ def GridSample(X, grid, *, align_corners=0, mode="linear", padding_mode="zeros")
 
     if mode == "nearest":
         found = fetch(X, [jnp.round(place).astype(jnp.int32) for place in places])
-    elif mode in ("cubic", "bicubic"):
+    elif cubic:
         found = interpolated(X, places, (-1, 0, 1, 2), keys, fetch)
     else:
         found = interpolated(X, places, (0, 1), triangle, fetch)

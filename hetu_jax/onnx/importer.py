@@ -434,6 +434,6 @@ def _unsupported_text(missing: Sequence[tuple[str, str, str, int | None]]) -> st
         for what, labels in found.items()
     )
     hint = ""
-    if any(domain == "com.microsoft.nchwc" for domain, *_ in missing):
-        hint = "; ONNX Runtime wrote them for one processor: save the model at its optimisation level EXTENDED"
+    if any(domain in ("com.microsoft.nchwc", "com.ms.internal.nhwc") for domain, *_ in missing):
+        hint = "; ONNX Runtime wrote them for one processor: save the model at its level ORT_ENABLE_EXTENDED"
     return f"the model has operators that are not supported: {listed}{hint}"
