@@ -415,7 +415,8 @@ class Variable(Node):
         A training step gives its memory away: an array from here is valid until the next run.
         """
         if isinstance(self._held, np.ndarray):
-            self._home.values[self._index] = jnp.array(self._held, copy=True)
+            with jax.ensure_compile_time_eval():  # it may be read for the first time while JAX traces
+                self._home.values[self._index] = jnp.array(self._held, copy=True)
         return self._held
 
     @value.setter

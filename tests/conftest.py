@@ -3,8 +3,20 @@
 import os
 from collections import Counter
 
+import pytest
+
 os.environ.setdefault("HETU_JAX_CACHE", "0")  # tests leave nothing outside the checkout
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # for what is spread over devices, also on one core
+
+
+@pytest.fixture
+def compile_quickly():
+    """For tests of numbers: programs that run once need no optimising."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def pytest_terminal_summary(terminalreporter):

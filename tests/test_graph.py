@@ -337,3 +337,9 @@ def test_what_hetus_executors_keep_on_nodes_is_there():
     for node in (ht.Variable("p"), ht.Variable("v", value=[1.0]), ht.relu_op(ht.Variable("p"))):
         assert node.inplace is node.lazy_execution is node.use_indexed_slices is False
         assert node.event is node.embedding_offsets is node.parts is node.cur_part is None
+
+
+def test_a_value_read_first_while_jax_traces_is_a_value():
+    w = ht.Variable("w", value=[1.0, 2.0])
+    assert jax.jit(lambda x: x + w.value)(1.0).tolist() == [2.0, 3.0]
+    assert np.asarray(w.value).tolist() == [1.0, 2.0]

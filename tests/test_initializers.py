@@ -12,6 +12,7 @@ from hetu_jax import initializers as init
 from hetu_jax import ndarray
 from hetu_jax.graph import Variable
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 SPELLINGS = {
     "zeros": ("ZerosInit", "GenZeros", ()),
     "ones": ("OnesInit", "GenOnes", ()),

@@ -14,6 +14,8 @@ from hetu_jax.optimizer import Optimizer
 
 from .cases.case import integers, normal, positive
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 
 def constant(value):
     value = np.asarray(value)

@@ -9,6 +9,7 @@ from hetu_jax import layout
 from hetu_jax.graph import Variable, toposort
 from hetu_jax.trace import Run, evaluate
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 RNG = np.random.default_rng(0)
 ROW = np.linspace(1, 2, 11).astype(np.float32)
 

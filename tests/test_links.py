@@ -13,6 +13,8 @@ from hetu_jax import cpu_links, gpu_links, ndarray, stream
 
 from .kernel_rows import CPU, GPU, Out, Row, Slices
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 
 def _is_leaf(value: Any) -> bool:
     return value is None or isinstance(value, Out | Slices)

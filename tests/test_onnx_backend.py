@@ -3,7 +3,6 @@
 import warnings
 from pathlib import Path
 
-import jax
 import numpy as np
 import onnx
 import pytest
@@ -34,14 +33,15 @@ def suite():
     return cases
 
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def quick(tmp_path_factory):
-    """Programs that run once need no optimising; the suite's files go where tests may write."""
+    """The suite's files go where tests may write."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONNX_HOME", str(tmp_path_factory.mktemp("onnx")))
-        jax.config.update("jax_disable_most_optimizations", True)
         yield
-        jax.config.update("jax_disable_most_optimizations", False)
 
 
 globals().update(suite())

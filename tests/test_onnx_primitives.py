@@ -17,13 +17,7 @@ from hetu_jax.onnx import export_jaxpr, hetu2onnx
 
 from .primitive_rows import ROWS, Row, draw
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """Programs that run once need no optimising."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 
 def check(results, expected, tol):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import jax
 import ml_dtypes
 import numpy as np
 import onnx
@@ -406,12 +405,7 @@ LEARNED = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def unoptimised():
-    """Programs that run once need no optimising."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 
 def model_of(operator, inputs, outputs, domain, attributes):

@@ -116,6 +116,7 @@ def test_value(case):
     assert [value.dtype for value in values] == _dtypes(case, len(values))
 
 
+@pytest.mark.usefixtures("compile_quickly")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_shape(case):
     """The node knows shape and dtype without computing."""
@@ -127,6 +128,7 @@ def test_shape(case):
 
 
 # One row for each op and mode: without jit, each step of an op is compiled by itself, which takes long.
+@pytest.mark.usefixtures("compile_quickly")
 @pytest.mark.parametrize("case", {(case.op, case.training): case for case in reversed(CASES)}.values(), ids=str)
 def test_eager(case):
     """The plain function gives on arrays what it gives compiled."""
@@ -142,6 +144,7 @@ def test_compiled_once(case):
     assert _run(case).compiled == (1, 1)
 
 
+@pytest.mark.usefixtures("compile_quickly")
 @pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
 def test_bfloat16(case):
     """Narrow floats stay narrow, unless the op is told a dtype."""
@@ -159,6 +162,7 @@ def test_writes(case):
     _close(traced.written(run.updates), case.oracle(case.writes), "writes", rtol=case.rtol, atol=case.atol)
 
 
+@pytest.mark.usefixtures("compile_quickly")
 @pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
 def test_gradient(case):
     """In float64: the value, and the gradients against finite differences (or `grads`) and PyTorch."""

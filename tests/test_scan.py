@@ -7,6 +7,7 @@ import hetu_jax as ht
 from hetu_jax import scan
 from hetu_jax.errors import GraphError
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((22, 6)).astype(np.float32)
 TARGETS = RNG.standard_normal((22, 1)).astype(np.float32)
