@@ -9,7 +9,6 @@ one that XLA cannot know to be one; so is its gradient.  No number changes.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ READ_AGAIN = 2  # values read more than once that a chain may have before it is 
 
 def wanted(platform: str) -> bool:
     """Whether steps on a platform cut their chains."""
-    return os.environ.get(SWITCH, "1" if platform == "cpu" else "0") == "1"
+    return layout.wanted(platform, SWITCH)
 
 
 def one(values: Iterable[Any]) -> jax.Array | None:

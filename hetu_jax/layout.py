@@ -27,9 +27,9 @@ ELEMENTWISE = frozenset(
 NOT_ELEMENTWISE = frozenset({"matrix_dot_op"})
 
 
-def wanted(platform: str) -> bool:
-    """Whether steps on a platform use channels-last feature maps."""
-    return os.environ.get(SWITCH, "1" if platform == "cpu" else "0") == "1"
+def wanted(platform: str, switch: str = SWITCH) -> bool:
+    """Whether steps on a platform use channels-last feature maps, or what another switch with these defaults is for."""
+    return os.environ.get(switch, "1" if platform == "cpu" else "0") == "1"
 
 
 @jax.tree_util.register_pytree_node_class

@@ -57,7 +57,7 @@ def TransposeMatMul(A, B, *, alpha=1.0, transA=0, transB=0):
 
 def activated(x, activation, params):
     """x through the activation that a fused operator names."""
-    first, second = (*params, *(None,) * 2)[:2]
+    first, second = (*(value for value in params if value is not None), None, None)[:2]
     functions = {
         "": lambda: x,
         "Relu": lambda: jnp.maximum(x, 0),
@@ -89,9 +89,11 @@ def FusedConv(
     kernel_shape=None,
     pads=None,
     strides=None,
+    channel_axis=1,
 ):
     """A convolution, to which Z is added, through an activation."""
-    Y = Conv.fn(X, W, B, auto_pad=auto_pad, dilations=dilations, group=group, pads=pads, strides=strides)
+    windows = dict(auto_pad=auto_pad, dilations=dilations, pads=pads, strides=strides)
+    Y = Conv.fn(X, W, B, group=group, channel_axis=channel_axis, **windows)
     return activated(Y if Z is None else Y + Z, activation, activation_params)
 
 
@@ -110,7 +112,7 @@ def FusedGemm(
     transA=0,
     transB=0,
 ):
-    params = [value for value in (activation_alpha, activation_beta, activation_gamma) if value is not None]
+    params = activation_alpha, activation_beta, activation_gamma
     return activated(device(Gemm.fn(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)), activation, params)
 
 
@@ -280,8 +282,7 @@ def FusedMatMulActivation(
     product = FusedMatMul.fn(A, B, alpha=alpha, transA=transA, transB=transB, **batches)
     if activation == "Softmax":
         return jax.nn.softmax(product, axis=-1 if activation_axis is None else activation_axis)
-    params = [value for value in (activation_alpha, activation_beta, activation_gamma) if value is not None]
-    return activated(product, activation, params)
+    return activated(product, activation, (activation_alpha, activation_beta, activation_gamma))
 
 
 @contrib

@@ -64,7 +64,8 @@ def mask_of(mask, batch, queries, keys, fill):
     return jnp.where(mask != 0, 0.0, fill)
 
 
-def _extended(past, new):
+def extended(past, new):
+    """The keys or values of the past, where there are some, and the new ones."""
     return new if past is None else jnp.concatenate([device(past), new], axis=2)
 
 
@@ -106,7 +107,7 @@ def self_attended(
     widths = widths or (projected.shape[-1] // 3,) * 3
     q, k, v = (split_heads(x, heads) for x in jnp.split(projected, np.cumsum(widths)[:2], axis=-1))
     if past is not None:
-        k, v = _extended(past[0], k), _extended(past[1], v)
+        k, v = extended(past[0], k), extended(past[1], v)
     queries, keys = q.shape[2], k.shape[2]
     masks = [mask_of(mask, q.shape[0], queries, keys, fill)]
     masks += [_causal(queries, keys, fill) if unidirectional else None, bias]
@@ -138,7 +139,7 @@ def MultiHeadAttention(
     the value too, (batch, length, heads, 2, size).
     """
     q, k, v = _unpacked(query, key, value, bias, num_heads)
-    k, v = _extended(past_key, k), _extended(past_value, v)
+    k, v = extended(past_key, k), extended(past_value, v)
     queries, keys = q.shape[2], k.shape[2]
     masks = [mask_of(key_padding_mask, q.shape[0], queries, keys, mask_filter_value)]
     masks += [_causal(queries, keys, mask_filter_value) if unidirectional else None, attention_bias]

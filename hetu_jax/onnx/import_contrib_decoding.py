@@ -7,7 +7,7 @@ from jax import lax
 
 from .arrays import device, ints
 from .import_attention import merge_heads, rotated, split_heads
-from .import_contrib_attention import attended, grouped, mask_of, placed, rotated_heads, total
+from .import_contrib_attention import attended, extended, grouped, mask_of, placed, rotated_heads, total
 from .operators import MICROSOFT, operator_of
 
 contrib = operator_of(MICROSOFT)
@@ -15,10 +15,8 @@ contrib = operator_of(MICROSOFT)
 
 def _grown(past, new, length):
     """The past and the new key or value; with `length` given, the past is a buffer that is full up to there."""
-    if past is None:
-        return new
-    if length is None:
-        return jnp.concatenate([device(past), new], axis=2)
+    if past is None or length is None:
+        return extended(past, new)
     place = jnp.reshape(device(length), ())
     return lax.dynamic_update_slice_in_dim(device(past), new.astype(past.dtype), place, axis=2)
 

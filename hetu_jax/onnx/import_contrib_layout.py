@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from .arrays import device
-from .import_contrib import activated
+from .import_contrib import FusedConv
 from .import_conv import Conv, MaxPool
 from .import_quantize import QLinearConv
 from .operators import MICROSOFT, operator_of
@@ -57,10 +57,13 @@ def NhwcFusedConv(
     strides=None,
 ):
     """A convolution of X (batch, ..., channels) with filters (out, in, ...), to which Z is added, activated."""
-    Y = Conv.fn(
+    return FusedConv.fn(
         X,
         W,
         B,
+        Z,
+        activation=activation,
+        activation_params=activation_params,
         auto_pad=auto_pad,
         dilations=dilations,
         group=group,
@@ -68,7 +71,6 @@ def NhwcFusedConv(
         strides=strides,
         channel_axis=X.ndim - 1,
     )
-    return activated(Y if Z is None else Y + Z, activation, activation_params)
 
 
 @contrib
