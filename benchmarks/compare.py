@@ -1,4 +1,4 @@
-"""The sides of a workload against each other: results first, then times, A B C A B C, in fresh processes."""
+"""The sides of a workload against each other: results first, then times, A B C, B C A, C A B, in fresh processes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .worker import Setting
 from .workloads import WORKLOADS
 
 SLICE = 0.2  # seconds that one measurement of a side takes, if a step does not take longer
+WARM_UP = 0.25  # part of a measurement's steps that precede it: caches are the last side's, whose threads may still spin
 MOST_STEPS = 1000
 OURS = "hetu_jax"
 ROOT = Path(__file__).parents[1]
@@ -160,15 +161,18 @@ def _difference(firsts: dict[str, Any], tolerance: float) -> str | None:
 
 
 def _rounds(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, list[float]]]:
-    steps = {}
-    for side, worker in workers.items():  # also warms them up
-        once = worker.timed(2)["wall_s"]
-        steps[side] = max(1, min(MOST_STEPS, round(SLICE / once)))
-    times: dict[str, dict[str, list[float]]] = {side: {"wall_s": [], "cpu_s": [], "peak_mb": []} for side in workers}
-    for _ in range(rounds):
+    steps = dict.fromkeys(workers, 2)
+    for _ in range(2):  # the first steps of a process are slower
         for side, worker in workers.items():
-            for key, value in worker.timed(steps[side]).items():
+            steps[side] = max(1, min(MOST_STEPS, round(SLICE / worker.timed(steps[side])["wall_s"])))
+    times: dict[str, dict[str, list[float]]] = {side: {"wall_s": [], "cpu_s": [], "peak_mb": []} for side in workers}
+    order = list(workers)
+    for _ in range(rounds):
+        for side in order:
+            workers[side].timed(max(1, round(WARM_UP * steps[side])))
+            for key, value in workers[side].timed(steps[side]).items():
                 times[side][key].append(value)
+        order = order[1:] + order[:1]
     return times
 
 
