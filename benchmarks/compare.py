@@ -20,7 +20,7 @@ from .worker import Setting
 from .workloads import WORKLOADS
 
 SLICE = 0.2  # seconds that one measurement of a side takes, if a step does not take longer
-WARM_UP = 0.25  # part of a measurement's steps that precede it: caches are the last side's, whose threads may still spin
+WARM_UP = 0.25  # part of a measurement that precedes it: caches are cold, and the last side's threads may still spin
 MOST_STEPS = 1000
 OURS = "hetu_jax"
 ROOT = Path(__file__).parents[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -133,6 +133,7 @@ class HetuConfig:
         self._explicit = group is not None
         self.context: Any = _first_device(group)
         self.mesh: jax.sharding.Mesh | None = None if dist_strategy is None else dist_strategy.mesh()
+        self.split: Collection[Variable] = ()  # what is not whole on every device of the mesh, see `channels`
         if seed is not None:
             random.set_seed_status(seed)
         self.seed = random.get_seed()
@@ -166,7 +167,8 @@ class HetuConfig:
         held = jax.tree.leaves(leaf.value)[0]
         if self.mesh is not None:
             if not parallel.on_mesh(held, self.mesh):
-                leaf.value = jax.device_put(leaf.value, parallel.replicated(self.mesh))
+                where = parallel.in_parts if leaf in self.split else parallel.replicated
+                leaf.value = jax.device_put(leaf.value, where(self.mesh))
         elif self._explicit and held.sharding.num_devices == 1 and held.devices() != {self.context.jax_device}:
             leaf.value = jax.device_put(leaf.value, self.context.jax_device)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -87,9 +87,12 @@ class Executor(Reports, Profiles):
             if isinstance(leaf, Variable | Feed):
                 self.config.place(leaf)
 
-    def spread(self, mesh: jax.sharding.Mesh) -> None:
-        """Splits the batches of all groups over a mesh from now on, and keeps the Variables on each of its devices."""
-        self.config.mesh = mesh
+    def spread(self, mesh: jax.sharding.Mesh, split: Collection[Variable] = ()) -> None:
+        """Splits the batches of all groups over a mesh from now on, and keeps the Variables on each of its devices.
+
+        split: Variables of which each device has a part of axis 0 only, which its size must allow.
+        """
+        self.config.mesh, self.config.split = mesh, split
         parallel.moves += 1
         for group in self.subexecutor.values():
             group.forget_steps()

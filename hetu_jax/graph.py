@@ -24,7 +24,7 @@ from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the 
 OPS: dict[str, Op] = {}
 
 _ids = itertools.count()
-_ASKED = ("key", "training", "channel_axis", "site")
+_ASKED = ("key", "training", "channel_axis", "site", "spread")
 
 
 class Op:
@@ -41,8 +41,9 @@ class Op:
         of its Variables, which have them by then; called by every such Executor.
     node: the class of the nodes that calls record, `Node` unless given.
     registry: where ops are found by name, `OPS` unless given.
-    Keyword-only parameters of `fn` named `key`, `training`, `channel_axis` (see `layout`) and `site` (the node and its
-    line, for messages) are filled in by the trace and are no part of the signature.
+    Keyword-only parameters of `fn` named `key`, `training`, `channel_axis` (see `layout`), `site` (the node and its
+    line, for messages) and `spread` (a `parallel.Spread`, where there is one) are filled in by the trace and are no
+    part of the signature.
     Raises ValueError when another op has the name.
     """
 

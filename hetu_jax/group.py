@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import costs, fences, layout, parallel, partial, precision, random, scan
+from . import channels, costs, fences, layout, parallel, partial, precision, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort
 from .sites import user_site, warn_user
@@ -47,6 +47,18 @@ class Step(NamedTuple):
     updated: list[Variable]
     draws: bool
     checked: list[Node]
+
+
+class Work(NamedTuple):
+    """What a step has to do: samples, and floating-point operations in its convolutions and in all.
+
+    spent: the costs of its nodes.  Zeros and nothing where nobody can tell.
+    """
+
+    batch: int
+    convolutions: float
+    flops: float
+    spent: Mapping[Node, costs.Cost]
 
 
 class Group:
@@ -112,7 +124,7 @@ class Group:
         if (
             fits
             and all(feed.resident(self.loader) for feed in self._feeds)
-            and scan.wanted(self._work(feed_dict, training)[2])
+            and scan.wanted(self._work(feed_dict, training).flops)
         ):
             pulled = [self._pull(feed_dict, training, True) for _ in range(steps)]
             runs = itertools.groupby(pulled, key=lambda pull: pull[0])
@@ -192,34 +204,34 @@ class Group:
         self._moves_seen, config = parallel.moves, self.executor.config
         if config.mesh is not None:
             return
-        mesh = parallel.mesh_under(variable.value for variable in self._variables)
+        mesh, split = parallel.mesh_under(variable.value for variable in self._variables), set()
         if mesh is None and (parallel.always() or any(map(_convolves, self.computing_nodes))):  # else spare the trace
             choice = parallel.candidate(config.context.jax_device)
-            if choice is not None and parallel.gains(choice, *self._work(feed_dict, training)[:2]):
-                mesh = choice
+            work = self._work(feed_dict, training)
+            if choice is not None and parallel.gains(choice, work.batch, work.convolutions):
+                mesh, split = choice, channels.to_split(self.topo_order, work.spent, choice.size)
         if mesh is not None:
-            self.executor.spread(mesh)
+            self.executor.spread(mesh, split)
 
-    def _work(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float, float]:
-        """Samples in a step, floating-point operations in its convolutions, and in all; zeros where nobody can tell."""
+    def _work(self, feed_dict: Mapping[Node, Any], training: bool) -> Work:
         if training not in self._known_work:
             self._known_work[training] = self._estimate(feed_dict, training)
         return self._known_work[training]
 
-    def _estimate(self, feed_dict: Mapping[Node, Any], training: bool) -> tuple[int, float, float]:
+    def _estimate(self, feed_dict: Mapping[Node, Any], training: bool) -> Work:
         structs = {feed: self._struct(feed, feed_dict) for feed in self._feeds}
         sizes = Counter(struct.shape[0] for struct in structs.values() if struct is not None and struct.shape)
         if not sizes or None in structs.values():
-            return 0, 0, 0
+            return Work(0, 0, 0, {})
         forward = [part for node in self._fetches for part in getattr(node, "losses", [node])]
         try:
             spent = costs.costs(forward, structs, training, strict=False)
         except GraphError:
-            return 0, 0, 0
+            return Work(0, 0, 0, {})
         passes = 3 if training else 1  # the backward pass does each product twice
         convolutions = sum(cost.flops for node, cost in spent.items() if _convolves(node))
         batch = max(sizes, key=lambda size: (sizes[size], size))
-        return batch, convolutions * passes, sum(cost.flops for cost in spent.values()) * passes
+        return Work(batch, convolutions * passes, sum(cost.flops for cost in spent.values()) * passes, spent)
 
     def _struct(self, feed: Feed, feed_dict: Mapping[Node, Any]) -> jax.ShapeDtypeStruct | None:
         if not isinstance(feed, Placeholder):
@@ -333,6 +345,8 @@ class Group:
         positions, narrow = self.executor.positions, self.executor.config.compute_dtype
         platform = self.executor.ctx.jax_device.platform
         channels_last, cut = layout.wanted(platform), fences.wanted(platform)
+        mesh = self.executor.config.mesh
+        split = frozenset(variable for variable in self._variables if parallel.is_split(variable.value))
 
         def begin(taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
@@ -340,7 +354,7 @@ class Group:
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
             key = random.step_key(*draw) if draws else None
-            return env, Run(training, key, positions, channels_last, narrow, one)
+            return env, Run(training, key, positions, channels_last, narrow, one, mesh, split)
 
         def step(compiled, taken_values, kept_values, arrays, draw, known=MappingProxyType({})):
             env, run = begin(taken_values, kept_values, arrays, draw)
@@ -361,16 +375,18 @@ class Group:
         plain = functools.partial(step, False)
         on_host = any(feed.on_host for feed in feeds)
         traced = functools.partial(step, True)
-        call = plain if on_host else self._compiled(traced, 4)
-        several = self._compiled(scan.scanned(traced), 2, static_argnums=6)
+        call = plain if on_host else self._compiled(traced, 4, taken)
+        several = self._compiled(scan.scanned(traced), 2, taken, static_argnums=6)
         return Step(call, several, plain, begin, taken, Home.of(taken), kept, updated, draws, checked)
 
-    def _compiled(self, function: Callable[..., Any], results: int, **options: Any) -> Callable[..., Any]:
-        """The function, whose first argument and second result are the Variables that it replaces."""
+    def _compiled(
+        self, function: Callable[..., Any], results: int, taken: Sequence[Variable], **options: Any
+    ) -> Callable[..., Any]:
+        """The function, whose first argument and second result are the values of `taken`."""
         mesh = self.executor.config.mesh
         if mesh is not None:
-            whole = parallel.replicated(mesh)
-            options["out_shardings"] = (None, whole, whole, None)[:results]
+            replaced = [parallel.kept(variable.value, mesh) for variable in taken]
+            options["out_shardings"] = (None, replaced, parallel.replicated(mesh), None)[:results]
         return jax.jit(function, donate_argnums=0, **options)
 
     def _check_finite(self, step: Step, faults: jax.Array) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -20,6 +21,46 @@ WORTH_SPREADING = 2e8  # floating-point operations in the convolutions of a step
 AXIS = "batch"
 
 moves = 0  # how often the Variables of a graph moved to a mesh; Executors that share them look again
+
+
+class Spread(NamedTuple):
+    """How the step that an op is part of is spread.
+
+    mesh: the devices.  by_channel: whether each has some channels of the op's result for all samples, as its filters
+    are split (see `channels`), and not some samples.
+    """
+
+    mesh: Mesh
+    by_channel: bool
+
+    def shares(self, count: int) -> int:
+        """Among how many devices so many samples are split."""
+        return 1 if self.by_channel or count % self.mesh.size else self.mesh.size
+
+    def whole(self, array: jax.Array) -> jax.Array:
+        """The array with all of it on every device."""
+        return jax.lax.with_sharding_constraint(array, replicated(self.mesh))
+
+    def split(self, array: jax.Array, axis: int) -> jax.Array:
+        """The array with a part of an axis on each device."""
+        where: list[str | None] = [None] * array.ndim
+        where[axis] = AXIS
+        return jax.lax.with_sharding_constraint(array, NamedSharding(self.mesh, PartitionSpec(*where)))
+
+    def after(self, images: jax.Array, filters: jax.Array) -> jax.Array:
+        """The filters, of which each device may use its own part only when it has images.
+
+        XLA starts what waits for nothing first: one device would prepare the filters of all layers while the other
+        waits in the first sum for it.  The factor is a one that XLA cannot know to be one.
+        """
+        samples = PartitionSpec(AXIS) if self.shares(len(images)) > 1 else PartitionSpec()
+        outputs = PartitionSpec(AXIS) if self.by_channel else PartitionSpec()
+
+        def tied(images: jax.Array, filters: jax.Array) -> jax.Array:
+            return filters * jnp.where(images.ravel()[0] < -jnp.inf, 2, 1)
+
+        specs = {"in_specs": (samples, outputs), "out_specs": outputs, "check_vma": False}
+        return jax.shard_map(tied, mesh=self.mesh, **specs)(images, filters)
 
 
 def offer_host_devices() -> None:
@@ -80,6 +121,11 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def in_parts(mesh: Mesh) -> NamedSharding:
+    """A part of an array's axis 0 on each device of the mesh."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
 def put(value: Any, where: jax.Device | Mesh | None) -> Any:
     """A value on a device; on a mesh, split along axis 0 where that divides, else whole on every device."""
     if not isinstance(where, Mesh):
@@ -89,7 +135,17 @@ def put(value: Any, where: jax.Device | Mesh | None) -> Any:
 
 def _split(shape: Sequence[int], mesh: Mesh) -> NamedSharding:
     divides = len(shape) > 0 and shape[0] > 0 and shape[0] % mesh.size == 0
-    return NamedSharding(mesh, PartitionSpec(AXIS) if divides else PartitionSpec())
+    return in_parts(mesh) if divides else replicated(mesh)
+
+
+def kept(value: Any, mesh: Mesh) -> NamedSharding:
+    """How a step leaves the Variable whose value this is: split if it is, else whole on every device."""
+    return value.sharding if is_split(value) else replicated(mesh)
+
+
+def is_split(value: Any) -> bool:
+    """Whether each device has a part of a value."""
+    return isinstance(value, jax.Array) and not value.is_fully_replicated
 
 
 def on_mesh(array: jax.Array, mesh: Mesh) -> bool:
@@ -109,6 +165,6 @@ def mesh_under(values: Iterable[Any]) -> Mesh | None:
 def like(old: Any, new: Any) -> Any:
     """`new`, spread as `old` is."""
     both = isinstance(old, jax.Array) and isinstance(new, jax.Array)
-    if both and old.sharding.num_devices > 1 and new.sharding.num_devices == 1 and old.shape == new.shape:
+    if both and old.sharding.num_devices > 1 and old.shape == new.shape and new.sharding != old.sharding:
         return jax.device_put(new, old.sharding)
     return new

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from . import fences, layout, precision
 from .errors import GraphError, HostValueError, OpError, remedy
 from .graph import Feed, Node, Variable, toposort
+from .parallel import Spread
 from .parts import Parts
 
 Env = dict[Node, Any]
@@ -25,6 +27,7 @@ class Run:
     channels_last: whether feature maps travel as `layout.ChannelsLast`.
     narrow: the type of products and convolutions (see `precision`), or None for float32 throughout.
     one: cuts long chains of arithmetic (see `fences`), or None to leave them.
+    mesh: what the step is spread over, or None.  split: the Variables of which each device has a part of axis 0.
     probes: values to add to nodes, by node: the zeros that gradients are taken with respect to.
     updates: the new values of Variables, filled in by the walk.
     """
@@ -37,15 +40,18 @@ class Run:
         channels_last: bool = False,
         narrow: np.dtype | None = None,
         one: jax.Array | None = None,
+        mesh: jax.sharding.Mesh | None = None,
+        split: Set[Variable] = frozenset(),
     ):
         self.training, self.key, self.positions = training, key, positions or {}
         self.channels_last, self.narrow, self.one = channels_last, narrow, one
+        self.mesh, self.split = mesh, split
         self.probes: list[Mapping[Node, Any]] = []
         self.updates: dict[Variable, Any] = {}
 
     def fork(self, probes: Mapping[Node, Any] | None = None) -> Run:
         """The run of a walk inside this one, with further probes and updates of its own."""
-        inside = Run(self.training, self.key, self.positions, self.channels_last, self.narrow, self.one)
+        inside = copy.copy(self)
         inside.probes = [*self.probes, probes] if probes else self.probes
         inside.updates = dict(self.updates)
         return inside
@@ -57,6 +63,8 @@ class Run:
             given["training"] = self.training
         if "site" in node.op.asks:
             given["site"] = node.describe()
+        if "spread" in node.op.asks and self.mesh is not None:
+            given["spread"] = Spread(self.mesh, not self.split.isdisjoint(node.inputs))
         if "key" in node.op.asks:
             given["key"] = jax.random.fold_in(self.key, self.positions.get(node, 0))
         return given

@@ -48,7 +48,7 @@ def rows_and_columns(channel_axis):
     return (2, 3) if channel_axis == 1 else (1, 2)
 
 
-def _conv2d(node_A, node_B, padding, stride, channel_axis):
+def _conv2d(node_A, node_B, padding, stride, channel_axis, spread):
     need_rank(node_A, 4, "the input (N, C, H, W)")
     need_rank(node_B, 4, "the filter (O, C, kh, kw)")
     if node_A.shape[channel_axis] != node_B.shape[1]:
@@ -62,16 +62,26 @@ def _conv2d(node_A, node_B, padding, stride, channel_axis):
     sides = [node_A.shape[axis] for axis in rows_and_columns(channel_axis)]
     window_counts(sides, node_B.shape[2:], padding, stride)
     dtype = jnp.result_type(node_A, node_B, float)
-    return convolution(node_A.astype(dtype), node_B.astype(dtype), padding, stride, channel_axis)
+    return convolution(node_A.astype(dtype), node_B.astype(dtype), padding, stride, channel_axis, spread)
 
 
-def convolution(images, filters, padding, stride, channel_axis):
-    """The convolution of images with filters (O, C, kh, kw), in the way that is the fastest."""
+def convolution(images, filters, padding, stride, channel_axis, spread):
+    """The convolution of images with filters (O, C, kh, kw), in the way that is the fastest.
+
+    spread: a `parallel.Spread`, or None on one device.
+    """
+    if spread is None or not spread.by_channel:
+        return _on_some_samples(images, filters, padding, stride, channel_axis, spread)
+    images = _on_some_samples(spread.whole(images), filters, padding, stride, channel_axis, spread)
+    return spread.split(images, channel_axis)
+
+
+def _on_some_samples(images, filters, padding, stride, channel_axis, spread):
     if channel_axis == 1:
         return winograd.by_definition(images, filters, padding, stride, "NCHW")
-    tile = winograd.best_tile(images, filters, padding, stride)
+    tile = winograd.best_tile(images, filters, padding, stride, spread)
     if tile:
-        return winograd.convolve(images, filters, padding, stride[0], tile)
+        return winograd.convolve(images, filters, padding, stride[0], tile, spread)
     if filters.shape[2:] == (1, 1) and padding == (0, 0):
         return images[:, :: stride[0], :: stride[1]] @ filters[:, :, 0, 0].T
     return winograd.by_definition(images, filters, padding, stride, "NHWC")
@@ -85,24 +95,24 @@ def _per_channel(vector, what, channel_axis=1):
 
 
 @op
-def conv2d_op(node_A, node_B, padding=0, stride=1, *, channel_axis=1):
+def conv2d_op(node_A, node_B, padding=0, stride=1, *, channel_axis=1, spread=None):
     """Cross-correlation of images with filters: out[n, o, i, j] = sum of x[n, c, i s + a, j s + b] * f[o, c, a, b].
 
     node_A: (N, C, H, W), float.  node_B: filters (O, C, kh, kw), float.
     padding: zeros on each side; an int or a pair (height, width).  stride: likewise.  Padding comes before stride.
     Returns: (N, O, floor((H + 2 padding - kh) / stride) + 1, columns likewise), in the wider dtype of the two.
     """
-    return _conv2d(node_A, node_B, padding, stride, channel_axis)
+    return _conv2d(node_A, node_B, padding, stride, channel_axis, spread)
 
 
 @op
-def conv2d_add_bias_op(node_A, node_B, bias, padding=0, stride=1, *, channel_axis=1):
+def conv2d_add_bias_op(node_A, node_B, bias, padding=0, stride=1, *, channel_axis=1, spread=None):
     """`conv2d_op` plus one number per output channel.
 
     node_A: (N, C, H, W), float.  node_B: filters (O, C, kh, kw), float.  bias: (O,), float.
     padding, stride, Returns: as of `conv2d_op`.
     """
-    return _conv2d(node_A, node_B, padding, stride, channel_axis) + _per_channel(bias, "bias", channel_axis)
+    return _conv2d(node_A, node_B, padding, stride, channel_axis, spread) + _per_channel(bias, "bias", channel_axis)
 
 
 @op

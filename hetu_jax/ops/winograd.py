@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..parallel import Spread
+
 SWITCH = "HETU_JAX_WINOGRAD"  # 0: never; by default, where the rule below says that it pays
 # Where the polynomials behind it are evaluated, besides 0 and infinity, by the side of a piece.  Pairs of p and 1/p
 # keep the error of tiles of 4 at five times that of the definition; the usual 1 and 2 would double it for filters of 3.
@@ -88,10 +90,16 @@ def turned_bases(tile: int, side: int) -> Bases:
     return Bases((results * factors)[:, order], filters, images[order], tile, 1)
 
 
-def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], stride: Sequence[int]) -> int:
+def best_tile(
+    images: jax.Array,
+    filters: jax.Array,
+    padding: Sequence[int],
+    stride: Sequence[int],
+    spread: Spread | None = None,
+) -> int:
     """The side of the tiles with which `convolve` is the fastest, or 0 where the definition is.
 
-    images: (N, H, W, C).  filters: (O, C, kh, kw).  padding, stride: (height, width).
+    images: (N, H, W, C).  filters: (O, C, kh, kw).  padding, stride: (height, width).  spread: None on one device.
     """
     side, step = filters.shape[2], stride[0]
     fits = filters.shape[3] == side and stride[1] == step and (side, step) in TILES and max(padding) < side
@@ -99,7 +107,8 @@ def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], str
     if not (fits and floats) or os.environ.get(SWITCH) == "0" or jax.default_backend() != "cpu":
         return 0
     outputs, inputs = filters.shape[:2]
-    count, (rows, columns) = len(images) // _shares(len(images)), _sides(images, padding, side, step)
+    outputs //= spread.mesh.size if spread is not None and spread.by_channel else 1
+    count, (rows, columns) = len(images) // _shares(images, spread), _sides(images, padding, side, step)
     seconds = {0: GAIN * 2 * count * rows * columns * outputs * inputs * side**2 / DIRECT[step]}
     for tile in TILES[side, step]:
         places, tiles = bases(tile, side, step).images.size, count * -(-rows // tile) * -(-columns // tile)
@@ -108,33 +117,42 @@ def best_tile(images: jax.Array, filters: jax.Array, padding: Sequence[int], str
     return min(seconds, key=lambda tile: seconds[tile])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def convolve(images: jax.Array, filters: jax.Array, padding: tuple[int, int], stride: int, tile: int) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def convolve(
+    images: jax.Array,
+    filters: jax.Array,
+    padding: tuple[int, int],
+    stride: int,
+    tile: int,
+    spread: Spread | None = None,
+) -> jax.Array:
     """Cross-correlation of images with square filters.
 
     images: (N, H, W, C), float32.  filters: (O, C, k, k), float32.
     padding: zeros above and below, left and right, less than k.  k, stride, tile: as in `TILES`.
+    spread: how the step is spread, None on one device.
     Returns: (N, floor((H + 2 padding - k) / stride) + 1, columns likewise, O).
     """
-    return _forward(images, filters, padding, stride, tile)[0]
+    return _forward(images, filters, padding, stride, tile, spread)[0]
 
 
-def _forward(images, filters, padding, stride, tile):
+def _forward(images, filters, padding, stride, tile, spread):
     base = bases(tile, filters.shape[2], stride)
-    there = _grid(base.filters, lax.optimization_barrier(filters.transpose(3, 2, 0, 1)))
-    there = lax.optimization_barrier(there.reshape(-1, *filters.shape[:2]))
     images = lax.optimization_barrier(images)  # else what made them is done again for every place
-    result = _correlate(images, there, base, padding)
+    there = filters if spread is None else spread.after(images, filters)
+    there = _grid(base.filters, lax.optimization_barrier(there.transpose(3, 2, 0, 1)))
+    there = lax.optimization_barrier(there.reshape(-1, *filters.shape[:2]))
+    result = _correlate(images, there, base, padding, _shares(images, spread))
     return result, (images, filters, there)
 
 
-def _backward(padding, stride, tile, kept, moved):
+def _backward(padding, stride, tile, spread, kept, moved):
     images, filters, there = kept
-    moved, side = lax.optimization_barrier(moved), filters.shape[2]
-    gradient = _gradient_of_filters(images, moved, there, bases(tile, side, stride), padding)
+    moved, side, shares = lax.optimization_barrier(moved), filters.shape[2], _shares(images, spread)
+    gradient = _gradient_of_filters(images, moved, there, bases(tile, side, stride), padding, shares)
     if stride == 1:
         back = tuple(side - 1 - pad for pad in padding)
-        return _correlate(moved, there.swapaxes(1, 2), turned_bases(tile, side), back), gradient
+        return _correlate(moved, there.swapaxes(1, 2), turned_bases(tile, side), back, shares), gradient
     _, pull = jax.vjp(lambda images: by_definition(images, filters, padding, (stride, stride), "NHWC"), images)
     return *pull(moved), gradient
 
@@ -150,10 +168,10 @@ def by_definition(
     return lax.conv_general_dilated(images, filters, stride, pads, dimension_numbers=numbers)
 
 
-def _correlate(images, there, base, padding):
+def _correlate(images, there, base, padding, shares):
     """The result for filters (places, O, C) in the new base."""
     sides = _sides(images, padding, base.filters.shape[1], base.stride)
-    images = _in_blocks(images, _blocks(images, there, sides, base.tile))
+    images = _in_blocks(images, _blocks(images, there, sides, base.tile, shares))
 
     def put(index: jax.Array, done: jax.Array) -> jax.Array:
         block = _nth(images, index)
@@ -164,13 +182,13 @@ def _correlate(images, there, base, padding):
     return _loop(images.shape[1], put, done).reshape(-1, *done.shape[2:])
 
 
-def _gradient_of_filters(images, moved, there, base, padding):
+def _gradient_of_filters(images, moved, there, base, padding, shares):
     """(O, C, k, k), for a gradient `moved` of the result.
 
     Each device's share of the batch has a sum of its own, and only filters in the old base travel between devices.
     """
-    sides, shares = moved.shape[1:3], _shares(len(images))
-    blocks = _blocks(images, there, sides, base.tile)
+    sides = moved.shape[1:3]
+    blocks = _blocks(images, there, sides, base.tile, shares)
     images, moved = _in_blocks(images, blocks), _in_blocks(moved, blocks)
 
     def add(index: jax.Array, total: jax.Array) -> jax.Array:
@@ -184,15 +202,14 @@ def _gradient_of_filters(images, moved, there, base, padding):
     return lax.optimization_barrier(total).transpose(2, 3, 1, 0)
 
 
-def _shares(count: int) -> int:
-    """Among how many devices a batch may be split."""
-    devices = jax.local_device_count()
-    return devices if count % devices == 0 else 1
+def _shares(images: jax.Array, spread: Spread | None) -> int:
+    """Among how many devices the images are split."""
+    return 1 if spread is None else spread.shares(len(images))
 
 
-def _blocks(images: jax.Array, there: jax.Array, sides: Sequence[int], tile: int) -> int:
+def _blocks(images: jax.Array, there: jax.Array, sides: Sequence[int], tile: int, shares: int) -> int:
     """In how many parts to work on a batch, so that each stays in the caches, unless filters fill them anyway."""
-    count, each = len(images) // _shares(len(images)), images.shape[3]
+    count, each = len(images) // shares, images.shape[3]
     for side in sides:
         each *= -(-side // tile)
     room = max(CACHED / there.dtype.itemsize, there.size) / len(there)
