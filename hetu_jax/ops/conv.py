@@ -70,13 +70,14 @@ def convolution(images, filters, padding, stride, channel_axis, spread):
 
     spread: a `parallel.Spread`, or None on one device.
     """
-    if spread is None or not spread.by_channel:
-        return _on_some_samples(images, filters, padding, stride, channel_axis, spread)
-    images = _on_some_samples(spread.whole(images), filters, padding, stride, channel_axis, spread)
-    return spread.split(images, channel_axis)
+    by_channel = spread is not None and spread.by_channel
+    if by_channel:
+        images = spread.whole(images)
+    result = _fastest(images, filters, padding, stride, channel_axis, spread)
+    return spread.split(result, channel_axis) if by_channel else result
 
 
-def _on_some_samples(images, filters, padding, stride, channel_axis, spread):
+def _fastest(images, filters, padding, stride, channel_axis, spread):
     if channel_axis == 1:
         return winograd.by_definition(images, filters, padding, stride, "NCHW")
     tile = winograd.best_tile(images, filters, padding, stride, spread)
