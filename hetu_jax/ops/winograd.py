@@ -33,6 +33,7 @@ TILES = {(3, 1): (2, 4), (3, 2): (2,), (5, 1): (2, 4)}  # by the filters' side a
 DIRECT, PRODUCTS, BYTES, FILTER = {1: 85e9, 2: 60e9}, 90e9, 16e9, 5
 GAIN = 0.9  # how much of the definition's time it may take
 CACHED = 2.5e6  # bytes of images in the new base that a core has at hand
+LARGE = 1e5  # elements of filters whose preparation is worth putting off until the images are there
 
 
 class Bases(NamedTuple):
@@ -139,7 +140,7 @@ def convolve(
 def _forward(images, filters, padding, stride, tile, spread):
     base = bases(tile, filters.shape[2], stride)
     images = lax.optimization_barrier(images)  # else what made them is done again for every place
-    there = filters if spread is None else spread.after(images, filters)
+    there = filters if spread is None or filters.size < LARGE else spread.after(images, filters)
     there = _grid(base.filters, lax.optimization_barrier(there.transpose(3, 2, 0, 1)))
     there = lax.optimization_barrier(there.reshape(-1, *filters.shape[:2]))
     result = _correlate(images, there, base, padding, _shares(images, spread))
