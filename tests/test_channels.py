@@ -1,4 +1,4 @@
-"""Filters that outnumber their images are split by output channels: which these are, and the same numbers as without."""
+"""Filters that outnumber their images are split by output channels: which these are, and the same numbers."""
 
 import jax
 import numpy as np
@@ -75,11 +75,15 @@ def test_what_is_split_and_that_the_numbers_are_those_of_one_device(alone):
     assert executor.subexecutor["train"].compile_count == 1
 
 
-def test_in_fewer_multiplications(alone, monkeypatch):
+@pytest.mark.parametrize("large", [0, 1e9])
+def test_in_fewer_multiplications(alone, monkeypatch, large):
+    """Filters that count as large are prepared when the images are there, the others whenever there is time."""
+
     def tile(images, filters, padding, stride, spread):
         return {1: 4, 2: 2}[stride[0]] if filters.shape[2] == 3 else 0
 
     monkeypatch.setattr(winograd, "best_tile", tile)
+    monkeypatch.setattr(winograd, "LARGE", large)
     executor, losses = trained()
     assert split_of(executor) == SPLIT
     assert_same(numbers(executor, losses), alone)
