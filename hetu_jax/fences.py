@@ -34,8 +34,13 @@ def one(values: Iterable[Any]) -> jax.Array | None:
     """A one made of the first number among `values`, or None where they have none."""
     for value in values:
         if isinstance(value, jax.core.Tracer) and value.size and jnp.issubdtype(value.dtype, jnp.floating):
-            return jnp.where(value.ravel()[0] < -jnp.inf, 2.0, 1.0)
+            return one_of(value)
     return None
+
+
+def one_of(array: jax.Array) -> jax.Array:
+    """A one that XLA knows nothing of before it has the array, of any floats."""
+    return jnp.where(array.ravel()[0] < -jnp.inf, 2.0, 1.0)
 
 
 def places(order: Sequence[Node]) -> set[Node]:

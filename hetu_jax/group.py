@@ -207,8 +207,8 @@ class Group:
         mesh, split = parallel.mesh_under(variable.value for variable in self._variables), set()
         if mesh is None and (parallel.always() or any(map(_convolves, self.computing_nodes))):  # else spare the trace
             choice = parallel.candidate(config.context.jax_device)
-            work = self._work(feed_dict, training)
-            if choice is not None and parallel.gains(choice, work.batch, work.convolutions):
+            work = None if choice is None else self._work(feed_dict, training)
+            if work is not None and parallel.gains(choice, work.batch, work.convolutions):
                 mesh, split = choice, channels.to_split(self.topo_order, work.spent, choice.size)
         if mesh is not None:
             self.executor.spread(mesh, split)

@@ -128,7 +128,7 @@ def test_detecting_nan_leaves_variables_split(alone):
     assert executor.subexecutor["train"].compile_count == 1
 
 
-def test_checkpoints(alone, tmp_path, monkeypatch):
+def test_checkpoints(alone, tmp_path):
     executor, losses = trained(steps=1)
     executor.save(str(tmp_path), "kept")
     executor, _ = trained(steps=2)

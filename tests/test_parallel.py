@@ -244,3 +244,11 @@ def test_an_application_that_started_jax_keeps_its_devices():
     environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_nothing_is_traced_to_be_judged_where_there_is_nothing_to_spread_over(monkeypatch):
+    monkeypatch.setenv(parallel.SWITCH, "0")
+    monkeypatch.setattr(costs, "costs", None)
+    executor = loaded()
+    executor.run("train")
+    assert executor.config.mesh is None
