@@ -17,19 +17,21 @@ PACKAGES = ("jax", "numpy", "optax", "torch")
 
 
 def interleaved(rounds: int, calls: Mapping[str, Callable[[], None]], repeat: int = 1) -> dict[str, list[float]]:
-    """Seconds a call, measured A B C A B C ... so that a drifting machine hits all alike.
+    """Seconds a call, measured A B C B C A C A B ..., so that a drifting machine and who went before hit all alike.
 
     rounds: how often each is measured.  repeat: calls a measurement, for short ones.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
+    order = list(calls.items())
     for _ in range(rounds):
-        for name, call in calls.items():
+        for name, call in order:
             start = time.perf_counter()
             for _ in range(repeat):
                 call()
             times[name].append((time.perf_counter() - start) / repeat)
+        order = order[1:] + order[:1]
     return times
 
 

@@ -539,7 +539,7 @@ class Feed(Node):
         return type(self).__name__
 
 
-_ARRAYS = (jax.Array, np.ndarray)  # a tuple: a union would be made anew at every run
+_ARRAYS = (np.ndarray, jax.Array)  # a tuple: a union would be made anew at every run; JAX's check is slow
 
 
 class Placeholder(Feed):

@@ -161,15 +161,17 @@ class Group:
 
     def _pull(self, feed_dict: Mapping[Node, Any], training: bool, advance: bool) -> tuple[Any, list[Any]]:
         """What a step may depend on, and the arrays that it is fed; where it raises, no dataloader has moved on."""
-        given = {feed: (None, (self._fed(feed, feed_dict),)) for feed in self.need_feed_nodes}
-        if len(feed_dict) != len(given):
-            raise FeedError(self._feed_message(feed_dict))
         statics, arrays = [], []
         try:
             for feed in self._feeds:
-                static, fed = given[feed] if feed in given else feed.pull(self.loader, advance)
+                if isinstance(feed, Placeholder):
+                    static, fed = None, (self._fed(feed, feed_dict),)
+                else:
+                    static, fed = feed.pull(self.loader, advance)
                 statics.append(static)
                 arrays.append(fed)
+            if len(feed_dict) != len(self.need_feed_nodes):
+                raise FeedError(self._feed_message(feed_dict))
         except BaseException:
             for feed in self._feeds[: len(arrays)] if advance else ():
                 feed.step_back(self.loader)
@@ -195,8 +197,9 @@ class Group:
         parallel.finish(self.executor.config.mesh, (values, step.home.values))
         if faults is not None:
             self._check_finite(step, faults)
-        for variable, value in zip(step.updated, updates, strict=True):
-            variable.value = value
+        if updates:
+            for variable, value in zip(step.updated, updates, strict=True):
+                variable.value = value
         return values
 
     def _consider_spreading(self, feed_dict: Mapping[Node, Any], training: bool) -> None:
