@@ -34,7 +34,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", nargs="+", type=int, help="batch sizes; 32 and 128, with --quick 8")
     parser.add_argument("--mode", choices=MODES, help="one of the two; both, with --quick training")
     parser.add_argument("--sides", nargs="+", choices=available(compiled=True), help="only some implementations")
-    parser.add_argument("--restarts", type=int, help="fresh processes for each; 3, with --quick 1")
+    parser.add_argument(
+        "--restarts", type=int, help="fresh processes for each, more where steps are short; 3, with --quick 1"
+    )
     parser.add_argument("--rounds", type=int, help="measurements in each process; 7, with --quick 3")
     parser.add_argument("--limit", type=float, default=300, help="seconds that an implementation may take to compile")
     parser.add_argument("--output", type=Path, default=Path("benchmark_output"), help="the folder for the results")

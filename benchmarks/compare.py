@@ -1,13 +1,15 @@
-"""The sides of a workload against each other: results first, then times, A B C, B C A, C A B, in fresh processes."""
+"""The sides of a workload against each other: results first, then times, in all orders, in fresh processes."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ from .workloads import WORKLOADS
 SLICE = 0.2  # seconds that one measurement of a side takes, if a step does not take longer
 WARM_UP = 0.25  # part of a measurement that precedes it: caches are cold, and the last side's threads may still spin
 MOST_STEPS = 1000
+ENOUGH = 60  # seconds after which no more processes are started than were asked for: one has luck with its memory
 OURS = "hetu_jax"
 ROOT = Path(__file__).parents[1]
 
@@ -33,8 +36,8 @@ class Failed(RuntimeError):
 class Plan(NamedTuple):
     """How thoroughly to measure.
 
-    sides: their names.  restarts: fresh processes of each side.  rounds: measurements in each.
-    limit: seconds that a side may take to its first results.
+    sides: their names.  restarts: fresh processes of each side; more where steps are short.  rounds: measurements in
+    each.  limit: seconds that a side may take to its first results.  quick: small sizes, and no more restarts.
     """
 
     sides: Sequence[str]
@@ -110,7 +113,10 @@ def compare(name: str, batch: int, training: bool, plan: Plan, note: Callable[[s
         "optimizer": WORKLOADS[name].optimizer, "absent": absent, "differs": None, "sides": {},
     }  # fmt: skip
     times: dict[str, dict[str, list[float]]] = {}
-    for restart in range(plan.restarts):
+    start = time.monotonic()
+    for restart in itertools.count():
+        if restart >= plan.restarts and (plan.quick or time.monotonic() - start > ENOUGH):
+            break
         sides = [side for side in plan.sides if side not in absent]
         settings = [Setting(name, side, batch, training, plan.quick) for side in sides]
         with _workers(settings, plan.limit) as workers:
@@ -118,7 +124,7 @@ def compare(name: str, batch: int, training: bool, plan: Plan, note: Callable[[s
             found["differs"] = _difference(firsts, WORKLOADS[name].tolerance)
             if found["differs"]:
                 return found
-            note(f"run {restart + 1} of {plan.restarts}")
+            note(f"run {restart + 1}")
             for side, values in _rounds({s: workers[s] for s in firsts}, plan.rounds).items():
                 kept = times.setdefault(side, {"wall_s": [], "cpu_s": [], "peak_mb": [], "first_step_s": []})
                 kept["first_step_s"].append(firsts[side]["first_step_s"])
@@ -166,13 +172,11 @@ def _rounds(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, list
         for side, worker in workers.items():
             steps[side] = max(1, min(MOST_STEPS, round(SLICE / worker.timed(steps[side])["wall_s"])))
     times: dict[str, dict[str, list[float]]] = {side: {"wall_s": [], "cpu_s": [], "peak_mb": []} for side in workers}
-    order = list(workers)
-    for _ in range(rounds):
+    for order in itertools.islice(itertools.cycle(itertools.permutations(workers)), rounds):
         for side in order:
             workers[side].timed(max(1, round(WARM_UP * steps[side])))
             for key, value in workers[side].timed(steps[side]).items():
                 times[side][key].append(value)
-        order = order[1:] + order[:1]
     return times
 
 

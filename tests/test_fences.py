@@ -80,3 +80,24 @@ def test_feature_maps_and_integers_pass_fences(monkeypatch, channels_last):
 
     for with_fences, without in zip(run("1"), run("0"), strict=True):
         np.testing.assert_allclose(with_fences, without, rtol=1e-5, atol=1e-7)
+
+
+def test_the_sum_of_a_parameter_and_its_step_is_never_alone(monkeypatch):
+    def trained(switch):
+        """The Variables after two steps, and how many sums of the filters' shape the program makes by themselves."""
+        monkeypatch.setenv(fences.SWITCH, switch)
+        filters = ht.Variable("filters", value=np.random.default_rng(0).normal(size=(16, 8, 3, 3)))
+        images = np.random.default_rng(1).normal(size=(2, 8, 6, 6))
+        loss = ht.reduce_mean_op(ht.conv2d_op(ht.Variable("x", value=images, trainable=False), filters), [0, 1, 2, 3])
+        executor = ht.Executor([loss, ht.optim.MomentumOptimizer(0.1).minimize(loss)])
+        for _ in range(2):
+            executor.run()
+        alone = re.findall(
+            r"f32\[16,8,3,3\]\S* (?:add\(|fusion\(.*wrapped_add)", executor.compiled_text().split("ENTRY")[1]
+        )
+        return executor.state_dict(), len(alone)
+
+    (with_fences, none), (without, one) = trained("1"), trained("0")
+    assert (none, one) == (0, 1)
+    for name, value in with_fences.items():
+        np.testing.assert_array_equal(value, without[name])
