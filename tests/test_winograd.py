@@ -70,10 +70,23 @@ def test_gradients_of_gradients(side, stride, tile):
     assert_close(found, wanted, 1e-5)
 
 
+def no_room(monkeypatch):
+    for name in ("AT_ONCE", "BLOCK"):
+        monkeypatch.setattr(winograd, name, 1)
+
+
+def test_blocks_are_smaller_than_what_is_not_divided():
+    there = np.empty((36, 8, 8), np.float32)
+    image = there[:, 0].nbytes * 9  # bytes of one in the new base: 9 tiles
+    for bytes_, blocks in ((winograd.AT_ONCE, 1), (1.1 * winograd.AT_ONCE, 2), (4 * winograd.BLOCK, 4)):
+        images = np.empty((8 * round(bytes_ / image / 8), 12, 12, 8), np.float32)
+        assert winograd._blocks(images, there, (12, 12), 4, 1) == blocks
+
+
 def test_large_batches_go_in_blocks_with_the_same_numbers(monkeypatch):
     images, filters = numbers(8, 12, 12, 8), numbers(8, 8, 3, 3)
     whole = with_gradients(lambda x, f: winograd.convolve(x, f, (1, 1), 1, 4), images, filters)
-    monkeypatch.setattr(winograd, "CACHED", 1)
+    no_room(monkeypatch)
     there = jnp.zeros((36, 8, 8))
     assert [winograd._blocks(images, there, (12, 12), 4, shares) for shares in (1, 2)] == [8, 4]
     parts = with_gradients(lambda x, f: winograd.convolve(x, f, (1, 1), 1, 4), images, filters)
@@ -120,7 +133,7 @@ def test_executors_use_it_and_can_be_told_not_to(monkeypatch):
 
 def test_devices_exchange_gradients_of_filters_and_nothing_larger(monkeypatch):
     monkeypatch.setenv("HETU_JAX_SPREAD", "1")
-    monkeypatch.setattr(winograd, "CACHED", 1)  # in blocks, each of which could exchange its share
+    no_room(monkeypatch)  # in blocks, each of which could exchange its share
     x, w = ht.Variable("x"), ht.Variable("w", value=numbers(64, 64, 3, 3))
     loss = ht.reduce_mean_op(ht.conv2d_op(x, w, padding=1) * 1.0, [0, 1, 2, 3])
     executor = ht.Executor({"train": [loss, ht.optim.SGDOptimizer(1.0).minimize(loss)]})

@@ -32,7 +32,9 @@ TILES = {(3, 1): (2, 4), (3, 2): (2,), (5, 1): (2, 4)}  # by the filters' side a
 # element of a filter costs as much as five.
 DIRECT, PRODUCTS, BYTES, FILTER = {1: 85e9, 2: 60e9}, 90e9, 16e9, 5
 GAIN = 0.9  # how much of the definition's time it may take
-CACHED = 2.5e6  # bytes of images in the new base that a core has at hand
+# Bytes of images in the new base: as many are worked on at once, what is more in blocks that a core has at hand.
+# Without blocks the backward pass finds the images of the forward pass in the new base.
+AT_ONCE, BLOCK = 2.5e6, 1.6e6
 LARGE = 1e5  # elements of filters whose preparation is worth putting off until the images are there
 
 
@@ -210,12 +212,11 @@ def _shares(images: jax.Array, spread: Spread | None) -> int:
 
 def _blocks(images: jax.Array, there: jax.Array, sides: Sequence[int], tile: int, shares: int) -> int:
     """In how many parts to work on a batch, so that each stays in the caches, unless filters fill them anyway."""
-    count, each = len(images) // shares, images.shape[3]
+    count, each = len(images) // shares, images.shape[3] * len(there) * there.dtype.itemsize
     for side in sides:
         each *= -(-side // tile)
-    room = max(CACHED / there.dtype.itemsize, there.size) / len(there)
-    blocks = 1
-    while count % (2 * blocks) == 0 and count // blocks * each > room:
+    filters, blocks = there.size * there.dtype.itemsize, 1
+    while count % (2 * blocks) == 0 and count // blocks * each > max(AT_ONCE if blocks == 1 else BLOCK, filters):
         blocks *= 2
     return blocks
 
