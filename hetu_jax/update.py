@@ -75,8 +75,9 @@ class Whole:
     def move_parameter(self, array: jax.Array, old: jax.Array, step: jax.Array) -> jax.Array:
         """The parameter after `step` was added to what the update saw of it, `old`."""
         # XLA's CPU backend goes through a sum on its own axis by axis, which for filters takes up to seven times as
-        # long as a sum fused with something.
-        return self.write(array, old + (step if self.one is None else fences.fenced(step, self.one)))
+        # long as a sum fused with something; a matrix loses nothing.
+        alone = self.one is None or array.ndim < 3
+        return self.write(array, old + (step if alone else fences.fenced(step, self.one)))
 
 
 class Rows(Whole):
