@@ -31,11 +31,13 @@ def wanted(platform: str) -> bool:
 
 
 def one(values: Iterable[Any]) -> jax.Array | None:
-    """A one made of the first number among `values`, or None where they have none."""
-    for value in values:
-        if isinstance(value, jax.core.Tracer) and value.size and jnp.issubdtype(value.dtype, jnp.floating):
-            return one_of(value)
-    return None
+    """A one made of a number of the smallest of `values`, or None where they have none.
+
+    XLA may have to copy what it is made of, so that it is best a scalar; among equals the last, which is a feed.
+    """
+    traced = [value for value in values if isinstance(value, jax.core.Tracer) and value.size]
+    floats = [value for value in traced if jnp.issubdtype(value.dtype, jnp.floating)]
+    return one_of(min(reversed(floats), key=lambda value: value.size)) if floats else None
 
 
 def one_of(array: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import channels, costs, fences, layout, parallel, partial, precision, random, scan
+from . import channels, costs, fences, in_place, layout, parallel, partial, precision, random, scan
 from .errors import FeedError, GraphError, HostValueError, NonFiniteError
 from .graph import Feed, Home, Node, Placeholder, Variable, flatten, toposort
 from .sites import user_site, warn_user
@@ -349,15 +349,16 @@ class Group:
         platform = self.executor.ctx.jax_device.platform
         channels_last, cut = layout.wanted(platform), fences.wanted(platform)
         mesh = self.executor.config.mesh
+        waits = in_place.wanted(platform)
         split = frozenset(variable for variable in self._variables if parallel.is_split(variable.value))
 
         def begin(taken_values, kept_values, arrays, draw):
             env: Env = dict(zip(taken, taken_values, strict=True)) | dict(zip(kept, kept_values, strict=True))
-            one = fences.one(env.values()) if cut else None
             for feed, static, fed in zip(feeds, statics, arrays, strict=True):
                 env[feed] = feed.read(static, fed)
+            one = fences.one(env.values()) if cut else None
             key = random.step_key(*draw) if draws else None
-            return env, Run(training, key, positions, channels_last, narrow, one, mesh, split)
+            return env, Run(training, key, positions, channels_last, narrow, one, mesh, split, waits)
 
         def step(compiled, taken_values, kept_values, arrays, draw, known=MappingProxyType({})):
             env, run = begin(taken_values, kept_values, arrays, draw)

@@ -13,6 +13,7 @@ import numpy as np
 from . import fences, layout, precision
 from .errors import GraphError, HostValueError, OpError, remedy
 from .graph import Feed, Node, Variable, toposort
+from .ops import outer
 from .parallel import Spread
 from .parts import Parts
 
@@ -28,6 +29,7 @@ class Run:
     narrow: the type of products and convolutions (see `precision`), or None for float32 throughout.
     one: cuts long chains of arithmetic (see `fences`), or None to leave them.
     mesh: what the step is spread over, or None.  split: the Variables of which each device has a part of axis 0.
+    in_place: whether updates wait for what reads the old values (see `in_place`).
     probes: values to add to nodes, by node: the zeros that gradients are taken with respect to.
     updates: the new values of Variables, filled in by the walk.
     """
@@ -42,10 +44,11 @@ class Run:
         one: jax.Array | None = None,
         mesh: jax.sharding.Mesh | None = None,
         split: Set[Variable] = frozenset(),
+        in_place: bool = False,
     ):
         self.training, self.key, self.positions = training, key, positions or {}
         self.channels_last, self.narrow, self.one = channels_last, narrow, one
-        self.mesh, self.split = mesh, split
+        self.mesh, self.split, self.in_place = mesh, split, in_place
         self.probes: list[Mapping[Node, Any]] = []
         self.updates: dict[Variable, Any] = {}
 
@@ -65,6 +68,8 @@ class Run:
             given["site"] = node.describe()
         if "spread" in node.op.asks and self.mesh is not None:
             given["spread"] = Spread(self.mesh, not self.split.isdisjoint(node.inputs))
+        if "turn" in node.op.asks:
+            given["turn"] = outer.wanted()
         if "key" in node.op.asks:
             given["key"] = jax.random.fold_in(self.key, self.positions.get(node, 0))
         return given

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from . import fences
+from . import in_place
 from .gradients import Gradients
 from .graph import Feed, Node, Variable, toposort
 from .lr_scheduler import FixedScheduler
@@ -56,7 +56,7 @@ class LearningRate(Feed):
 class Whole:
     """All of a parameter takes part in the update.
 
-    gradient: of the loss, in the parameter's shape.  one: as in `Run`.
+    gradient: of the loss, in the parameter's shape.  one: what the step is multiplied by, which XLA does not know.
     """
 
     def __init__(self, gradient: jax.Array, one: jax.Array | None = None):
@@ -74,10 +74,7 @@ class Whole:
 
     def move_parameter(self, array: jax.Array, old: jax.Array, step: jax.Array) -> jax.Array:
         """The parameter after `step` was added to what the update saw of it, `old`."""
-        # XLA's CPU backend goes through a sum on its own axis by axis, which for filters takes up to seven times as
-        # long as a sum fused with something; a matrix loses nothing.
-        alone = self.one is None or array.ndim < 3
-        return self.write(array, old + (step if alone else fences.fenced(step, self.one)))
+        return self.write(array, old + (step if self.one is None else step * self.one.astype(step.dtype)))
 
 
 class Rows(Whole):
@@ -165,6 +162,7 @@ class OptimizerOp(Node):
         dense = [param for param in params if param not in self._lookups]
         reads = [node for nodes in self._lookups.values() for node in nodes]
         self._gradients = Gradients(loss, [*dense, *reads], [None] * len(loss))
+        self._followers = in_place.followers(loss, self._gradients.wrt)
         self.params = [*dense, *self._lookups]
         self._structure, self.slots = optimizer.make_slots(self.params)
         self._rate = optimizer.rate
@@ -196,7 +194,8 @@ class OptimizerOp(Node):
     def _reach(self, at: dict[Node, Any], run: Run) -> dict[Variable, Whole]:
         """How the update reaches each parameter in this step."""
         by_node = dict(zip(self._gradients.wrt, at[self._gradients], strict=True))
-        reach: dict[Variable, Whole] = {p: Whole(by_node[p], run.one) for p in self.params if p not in self._lookups}
+        dense = [p for p in self.params if p not in self._lookups]
+        reach: dict[Variable, Whole] = {p: Whole(by_node[p], self._one(p, by_node, run)) for p in dense}
         for table, reads in self._lookups.items():
             indices = [
                 at.get(self._indices[n]) if isinstance(self._indices[n], Node) else self._indices[n] for n in reads
@@ -208,6 +207,13 @@ class OptimizerOp(Node):
                 rows = CodedRows(rows, lookup, arguments, jax.random.fold_in(run.key, run.positions.get(lookup, 0)))
             reach[table] = rows
         return reach
+
+    def _one(self, param: Variable, gradients: Mapping[Node, jax.Array], run: Run) -> jax.Array | None:
+        """What to multiply the step of a parameter by, or None."""
+        one = in_place.one_after(self._followers.get(param, ()), gradients) if run.in_place else None
+        # XLA's CPU backend goes through a sum on its own axis by axis, which for filters takes up to seven times as
+        # long as a sum fused with something; a matrix loses nothing.
+        return run.one if one is None and gradients[param].ndim > 2 else one
 
     @property
     def op_type(self) -> str:

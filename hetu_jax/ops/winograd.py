@@ -20,6 +20,7 @@ import numpy as np
 from jax import lax
 
 from ..parallel import Spread
+from . import outer
 
 SWITCH = "HETU_JAX_WINOGRAD"  # 0: never; by default, where the rule below says that it pays
 # Where the polynomials behind it are evaluated, besides 0 and infinity, by the side of a piece.  Pairs of p and 1/p
@@ -198,7 +199,7 @@ def _gradient_of_filters(images, moved, there, base, padding, shares):
         left = _tiled(_nth(moved, index), base.results.T, base.tile, base.tile, (0, 0), sides)
         right = _pieces(_nth(images, index), base, padding, sides)
         left, right = (array.reshape(len(array), shares, -1, array.shape[2]) for array in (left, right))
-        return total + lax.dot_general(left, right, (((2,), (2,)), ((0, 1), (0, 1))))
+        return total + outer.outer_sum(left, right)
 
     total = _loop(blocks, add, jnp.zeros((len(there), shares, *there.shape[1:]), images.dtype))
     total = _grid(base.filters.T, total.reshape(len(base.filters), -1, *total.shape[1:])).sum(2)
