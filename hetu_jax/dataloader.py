@@ -18,6 +18,8 @@ from .ndarray import DLContext, NDArray, as_value, cpu
 from .raw_data import Ahead, BatchIndices, RawData
 from .storage import storage_dtype, stored
 
+PIECE = 4096  # bytes of a batch that a step notices slicing
+
 
 class Dataloader:
     """The batches of a data set, one after the other, and again after the last.
@@ -34,7 +36,8 @@ class Dataloader:
     dtype: of the batches; 64-bit dtypes are kept in 32 bits.
 
     A data set within the budget (`HETU_JAX_DEVICE_DATA_MB`, 1024 by default, for all together) goes to the device
-    once.  A larger one, or one with `batch_func`, is fetched by a thread, one batch ahead.
+    once; on CPUs batches then share its memory.  A larger one, or one with `batch_func`, is fetched by a thread, one
+    batch ahead.
     Attributes: `batch_num`, `batch_index` (of the next batch), `samples_num`, and after a fetch `last_batch_size`.
     Raises ValueError when there is no batch.
     """
@@ -155,6 +158,9 @@ class Dataloader:
     def place(self, where: jax.Device | jax.sharding.Mesh | None) -> None:
         """Sets the device that batches go to, or the mesh that each is split over; None is JAX's default device."""
         self._device, self._all, self._ahead, self._struct = where, None, None, None
+        self._spread = isinstance(where, jax.sharding.Mesh)
+        self._home = where.devices.flat[0] if self._spread else where
+        self._pieces: dict[int, jax.Array | None] = {}
 
     def get_arr(self) -> NDArray:
         """The next batch, on the CPU; moves on."""
@@ -167,35 +173,53 @@ class Dataloader:
     def _as_ndarray(self, pulled: tuple[int | None, tuple[Any, ...]]) -> NDArray:
         return NDArray(jax.device_put(_batch(*pulled), cpu(0).jax_device), cpu(0))
 
-    def pull(self, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
-        """The next batch: its rows with (all samples, its first row), or None with (itself,).
+    def pull(self, advance: bool, whole: bool = False) -> tuple[int | None, tuple[Any, ...]]:
+        """The next batch: None with (itself,), or its rows with (all samples, its first row).
 
-        advance: whether to move on to the batch after it.
+        advance: whether to move on to the batch after it.  whole: in the second form wherever the data is resident.
         """
         if not self._order:
             self._order = self._indices.order(self.epoch)
         number = self._order[self.batch_index]
-        batch = None if self.resident() else self._ahead.take(number)
+        resident = self.resident()
+        batch = None if whole and resident else self._piece(number)
+        fetched = batch is None and not resident
+        if fetched:
+            batch = self._ahead.take(number)
         if advance:
             self._move(1)
-        if batch is not None:
+        if fetched:
             self._ahead.prepare((self._order or self._indices.order(self.epoch))[self.batch_index])
+        if batch is not None:
             self.last_batch_size = batch.shape[0]
             return None, (batch,)
         start, self.last_batch_size = self._rows(number)
         return self.last_batch_size, (self._all, _row(start))
+
+    def _piece(self, number: int) -> jax.Array | None:
+        """A batch that shares its memory with all samples on the host, where there is one, and a step gains by it."""
+        if number not in self._pieces:
+            self._pieces[number] = None if self._all is None else self._cut(number)
+        return self._pieces[number]
+
+    def _cut(self, number: int) -> jax.Array | None:
+        start, rows = self._rows(number)
+        parts = self._device.size if self._spread else 1
+        found = self.raw_data.aligned(start, start + rows, self._home, self.batch_size, rows // parts)
+        gains = found is not None and (self._spread or found.nbytes >= PIECE)
+        return parallel.put(found, self._device) if gains else None
 
     def step_back(self) -> None:
         """Makes the batch that was fetched last the next one again."""
         self._move(-1)
 
     def resident(self) -> bool:
-        """Whether the data is on the device as a whole; decided, and done, when it is first asked for."""
+        """Whether a step picks its batch from all of the data; decided, and done, when it is first asked for."""
         if self._all is None and self._ahead is None:
-            streamed = self.batch_func or isinstance(self._device, jax.sharding.Mesh)
-            self._all = None if streamed else self.raw_data.on_device(self._device)
-            self._ahead = Ahead(self._fetch) if self._all is None else None
-        return self._all is not None
+            streamed = self.batch_func or self._spread and self._home.platform != "cpu"
+            self._all = None if streamed else self.raw_data.on_device(self._home)
+            self._ahead = Ahead(self._fetch) if self._all is None or self._spread else None
+        return self._ahead is None
 
     def _move(self, batches: int) -> None:
         self.batch_index += batches
@@ -290,6 +314,9 @@ class DataloaderOp(Feed):
 
     def pull(self, group: str, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
         return self._loader(group).pull(advance)
+
+    def pull_whole(self, group: str, advance: bool) -> tuple[int | None, tuple[Any, ...]]:
+        return self._loader(group).pull(advance, whole=True)
 
     def step_back(self, group: str) -> None:
         self._loader(group).step_back()

@@ -498,6 +498,10 @@ class Feed(Node):
         """
         raise GraphError(f"{self.describe()} does not say what it feeds: define pull()")
 
+    def pull_whole(self, group: str, advance: bool) -> tuple[Hashable, tuple[Any, ...]]:
+        """As `pull`, in the form that steps in one dispatch take: arrays that they share, and numbers."""
+        return self.pull(group, advance)
+
     def step_back(self, group: str) -> None:
         """Undoes the move of the last `pull`, for feeds that move on by themselves."""
 

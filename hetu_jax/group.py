@@ -126,7 +126,7 @@ class Group:
             and all(feed.resident(self.loader) for feed in self._feeds)
             and scan.wanted(self._work(feed_dict, training).flops)
         ):
-            pulled = [self._pull(feed_dict, training, True) for _ in range(steps)]
+            pulled = [self._pull(feed_dict, training, True, whole=True) for _ in range(steps)]
             runs = itertools.groupby(pulled, key=lambda pull: pull[0])
             parts = [self._in_one_dispatch(key, [arrays for _, arrays in run]) for key, run in runs]
             return [scan.joined(column) for column in zip(*parts, strict=True)]
@@ -159,15 +159,20 @@ class Group:
             self._consider_spreading(feed_dict, training)
         return training
 
-    def _pull(self, feed_dict: Mapping[Node, Any], training: bool, advance: bool) -> tuple[Any, list[Any]]:
-        """What a step may depend on, and the arrays that it is fed; where it raises, no dataloader has moved on."""
+    def _pull(
+        self, feed_dict: Mapping[Node, Any], training: bool, advance: bool, whole: bool = False
+    ) -> tuple[Any, list[Any]]:
+        """What a step may depend on, and the arrays that it is fed; where it raises, no dataloader has moved on.
+
+        whole: as `Feed.pull_whole`.
+        """
         statics, arrays = [], []
         try:
             for feed in self._feeds:
                 if isinstance(feed, Placeholder):
                     static, fed = None, (self._fed(feed, feed_dict),)
                 else:
-                    static, fed = feed.pull(self.loader, advance)
+                    static, fed = (feed.pull_whole if whole else feed.pull)(self.loader, advance)
                 statics.append(static)
                 arrays.append(fed)
             if len(feed_dict) != len(self.need_feed_nodes):

@@ -18,6 +18,7 @@ from . import random
 from .ndarray import NDArray, as_value
 from .storage import storage_dtype, stored
 
+ALIGNMENT = 64  # bytes: where XLA takes a host's memory as it is
 DEVICE_DATA_MB = 1024  # what all data sets together may take of the device; HETU_JAX_DEVICE_DATA_MB overrides it
 
 _threads = cache(lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="hetu_jax-data"))
@@ -78,8 +79,22 @@ class RawData:
             budget = float(os.environ.get("HETU_JAX_DEVICE_DATA_MB", DEVICE_DATA_MB)) * 2**20
             if taken + self.nbytes > budget:
                 return None
-            self._placed[device] = jax.device_put(self[:], device)
+            placed = self._placed[device] = jax.device_put(self[:], device)
+            if not self.lazy and next(iter(placed.devices())).platform == "cpu":
+                self._blocks = [np.asarray(placed)]  # one copy is enough
         return self._placed[device]
+
+    def aligned(self, start: int, stop: int, device: jax.Device | None, *strides: int) -> np.ndarray | None:
+        """Samples of those `on_device`, in the same memory.
+
+        Returns None unless that is a CPU's, which can take it from there on, and after any of so many samples more.
+        """
+        whole = self._placed[device]
+        if next(iter(whole.devices())).platform != "cpu":
+            return None
+        rows, each = np.asarray(whole)[start:stop], whole.nbytes // max(len(self), 1)
+        odd = any(place % ALIGNMENT for place in (rows.ctypes.data, *(each * stride for stride in strides)))
+        return None if odd else rows
 
     def __len__(self) -> int:
         return self.shape[0]

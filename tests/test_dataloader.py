@@ -337,6 +337,61 @@ def test_resident_data_is_one_array_and_pulls_do_not_copy():
     assert again is data and start == 3 and start.dtype == np.int32
 
 
+def wide(rows, width=2048):
+    return np.arange(rows * width, dtype=np.float32).reshape(rows, width)
+
+
+def memory(array):
+    return [shard.data.unsafe_buffer_pointer() for shard in array.addressable_shards]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="only CPUs share memory")
+def test_large_batches_are_arrays_that_share_the_memory_of_all():
+    loader = dl.Dataloader(wide(10), 4, drop_last=False, shuffle=True)
+    _, (whole, _) = loader.pull(False, whole=True)
+    epochs = [[loader.pull(True)[1] for _ in range(3)] for _ in range(2)]
+    starts = {memory(batch)[0] - memory(whole)[0]: batch for (batch,) in epochs[0]}
+    assert {start: len(batch) for start, batch in starts.items()} == {0: 4, 4 * 2048 * 4: 4, 8 * 2048 * 4: 2}
+    assert {id(batch) for (batch,) in epochs[0]} == {id(batch) for (batch,) in epochs[1]}
+    np.testing.assert_array_equal(starts[0], wide(10)[:4])
+
+
+@pytest.mark.parametrize("width, rows", [(2047, 3), (8, 16)])
+def test_batches_at_odd_places_and_small_ones_are_sliced_by_the_step(width, rows):
+    loader = dl.Dataloader(wide(64, width), rows)
+    assert [loader.pull(True)[0] for _ in range(3)] == [rows] * 3
+
+
+@pytest.mark.skipif(len(jax.local_devices(backend="cpu")) < 2, reason="needs two CPU devices")
+def test_batches_on_a_mesh_share_the_memory_of_all():
+    loader = dl.Dataloader(wide(9, 32), 4)
+    loader.place(jax.sharding.Mesh(jax.local_devices(backend="cpu")[:2], "batch"))
+    batches = [loader.pull(True)[1][0] for _ in range(3)]
+    first = memory(batches[0])[0]
+    assert [[place - first for place in memory(batch)] for batch in batches] == [[0, 256], [512, 768], [0, 256]]
+    assert batches[2] is batches[0] and not batches[0].is_fully_replicated and not loader.resident()
+    np.testing.assert_array_equal(batches[1], wide(9, 32)[4:8])
+
+
+def test_the_host_keeps_no_copy_of_what_a_cpu_has():
+    loader = dl.Dataloader(wide(4), 2)
+    whole = loader.pull(False, whole=True)[1][0]
+    shared = loader.raw_data[0:4].ctypes.data == memory(whole)[0]
+    assert shared == (jax.default_backend() == "cpu")
+
+
+def test_steps_in_one_dispatch_pick_from_all_of_the_data():
+    def losses(several):
+        node = ht.dataloader_op([ht.Dataloader(wide(12) / 1e4, 4)])
+        loss = ht.reduce_mean_op(node * ht.Variable("w", value=np.full(2048, 0.5)), [0, 1])
+        executor = ht.Executor([loss, ht.optim.SGDOptimizer(0.1).minimize(loss)])
+        if several:
+            return executor.run(steps=5)[0].asnumpy()
+        return np.stack([executor.run()[0].asnumpy() for _ in range(5)])
+
+    np.testing.assert_allclose(losses(True), losses(False), rtol=1e-6)
+
+
 def test_loaders_of_the_same_data_share_it():
     first = dl.Dataloader(ROWS, 3, "train")
     second = dl.Dataloader(ROWS.copy(), 5, "validate")
