@@ -1,9 +1,10 @@
-"""Dataloaders: data that lies on the device and is sliced inside the step, or is fetched ahead by a thread."""
+"""Dataloaders: data that lies on the device and is picked from at each step, or is fetched ahead by a thread."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from .ndarray import DLContext, NDArray, as_value, cpu
 from .raw_data import Ahead, BatchIndices, RawData
 from .storage import storage_dtype, stored
 
+SWITCH = "HETU_JAX_SHARE_BATCHES"  # 0: no batch shares the memory of all samples
 PIECE = 4096  # bytes of a batch that a step notices slicing
 
 
@@ -199,7 +201,8 @@ class Dataloader:
     def _piece(self, number: int) -> jax.Array | None:
         """A batch that shares its memory with all samples on the host, where there is one, and a step gains by it."""
         if number not in self._pieces:
-            self._pieces[number] = None if self._all is None else self._cut(number)
+            alone = self._all is None or os.environ.get(SWITCH) == "0"
+            self._pieces[number] = None if alone else self._cut(number)
         return self._pieces[number]
 
     def _cut(self, number: int) -> jax.Array | None:

@@ -362,6 +362,11 @@ def test_batches_at_odd_places_and_small_ones_are_sliced_by_the_step(width, rows
     assert [loader.pull(True)[0] for _ in range(3)] == [rows] * 3
 
 
+def test_sharing_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv(dl.SWITCH, "0")
+    assert dl.Dataloader(wide(10), 4).pull(True)[0] == 4
+
+
 @pytest.mark.skipif(len(jax.local_devices(backend="cpu")) < 2, reason="needs two CPU devices")
 def test_batches_on_a_mesh_share_the_memory_of_all():
     loader = dl.Dataloader(wide(9, 32), 4)
