@@ -24,7 +24,7 @@ from .walk import find_topo_sort, flatten, toposort  # noqa: F401, Hetu and the 
 OPS: dict[str, Op] = {}
 
 _ids = itertools.count()
-_ASKED = ("key", "training", "channel_axis", "site", "spread", "turn")
+_ASKED = ("key", "training", "channel_axis", "site", "spread", "turn", "alone")
 
 
 class Op:
@@ -42,8 +42,9 @@ class Op:
     node: the class of the nodes that calls record, `Node` unless given.
     registry: where ops are found by name, `OPS` unless given.
     Keyword-only parameters of `fn` named `key`, `training`, `channel_axis` (see `layout`), `site` (the node and its
-    line, for messages), `spread` (a `parallel.Spread`, where there is one) and `turn` (whether gradients may turn the
-    sides of products, see `ops/outer.py`) are filled in by the trace and are no part of the signature.
+    line, for messages), `spread` (a `parallel.Spread`, where there is one), `turn` (whether gradients may turn the
+    sides of products, see `ops/outer.py`) and `alone` (whether one device runs the step) are filled in by the trace
+    and are no part of the signature.
     Raises ValueError when another op has the name.
     """
 

@@ -70,6 +70,8 @@ class Run:
             given["spread"] = Spread(self.mesh, not self.split.isdisjoint(node.inputs))
         if "turn" in node.op.asks:
             given["turn"] = outer.wanted()
+        if "alone" in node.op.asks:
+            given["alone"] = self.mesh is None
         if "key" in node.op.asks:
             given["key"] = jax.random.fold_in(self.key, self.positions.get(node, 0))
         return given

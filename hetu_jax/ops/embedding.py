@@ -1,5 +1,7 @@
 """Embedding tables, the rows looked up in them, and writing rows back."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,9 @@ from ..graph import Node, Placeholder, Variable, op
 from ..ndarray import ND_Sparse_Array
 from .index import cast_ids
 
+SWITCH = "HETU_JAX_SPLIT_LOOKUPS"  # 0: a lookup is one piece; by default, on CPUs, large ones are two
+LARGE = 1024  # rows of a lookup from which two cores are faster than one
+
 
 def rows(table, ids):
     """table[ids]; a row of zeros for an id outside the table."""
@@ -15,6 +20,21 @@ def rows(table, ids):
         return jnp.zeros(ids.shape + table.shape[1:], table.dtype)
     # JAX's "fill" mode counts negative ids from the end, so they are moved past it.
     return jnp.take(table, jnp.where(ids < 0, len(table), ids), axis=0, mode="fill", fill_value=0)
+
+
+@jax.custom_jvp
+def rows_in_halves(table, ids):
+    """As `rows`; on CPUs two cores wait for the memory of many rows, where XLA would leave it to one."""
+    if ids.size < LARGE or jax.default_backend() != "cpu" or os.environ.get(SWITCH) == "0":
+        return rows(table, ids)
+    halves = jnp.array_split(ids.reshape(-1), 2)
+    return jnp.concatenate([rows(table, half) for half in halves]).reshape(ids.shape + table.shape[1:])
+
+
+@rows_in_halves.defjvp
+def _rows_of_tangents(primals, tangents):
+    table, ids = primals
+    return rows_in_halves(table, ids), rows(tangents[0], ids)  # the gradient is one sum of rows, not two
 
 
 def put_rows(table, ids, new):
@@ -34,7 +54,7 @@ def mark_table(parameter):
 
 
 @op(on_record=mark_table("embedding"))
-def embedding_lookup_op(embedding, index):
+def embedding_lookup_op(embedding, index, *, alone=False):
     """The rows of a table with the given numbers.
 
     embedding: (rows, width), any dtype.  index: row numbers of any shape S; those outside the table give zeros.
@@ -42,7 +62,7 @@ def embedding_lookup_op(embedding, index):
     """
     if isinstance(embedding, ND_Sparse_Array):
         raise TypeError(f"the table is {embedding!r}: use sparse_embedding_lookup_op")
-    return rows(embedding, cast_ids(index))
+    return (rows_in_halves if alone else rows)(embedding, cast_ids(index))
 
 
 def _check_sparse_table(arguments):
