@@ -80,7 +80,7 @@ class RawData:
             if taken + self.nbytes > budget:
                 return None
             placed = self._placed[device] = jax.device_put(self[:], device)
-            if not self.lazy and next(iter(placed.devices())).platform == "cpu":
+            if not self.lazy and _on_cpu(placed):
                 self._blocks = [np.asarray(placed)]  # one copy is enough
         return self._placed[device]
 
@@ -90,7 +90,7 @@ class RawData:
         Returns None unless that is a CPU's, which can take it from there on, and after any of so many samples more.
         """
         whole = self._placed[device]
-        if next(iter(whole.devices())).platform != "cpu":
+        if not _on_cpu(whole):
             return None
         rows, each = np.asarray(whole)[start:stop], whole.nbytes // max(len(self), 1)
         odd = any(place % ALIGNMENT for place in (rows.ctypes.data, *(each * stride for stride in strides)))
@@ -142,6 +142,10 @@ def _converted(value: Any, dtype: np.dtype) -> np.ndarray:
     """A copy: the user may change the original."""
     value = as_value(value)
     return stored(np.asarray(value) if isinstance(value, jax.Array) else value, dtype, "raw_data", device=False)
+
+
+def _on_cpu(array: jax.Array) -> bool:
+    return next(iter(array.devices())).platform == "cpu"
 
 
 def _bits(array: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ IDS = np.random.default_rng(1).integers(-5, HEIGHT + 5, (embedding.LARGE // 2 + 
 @pytest.fixture(params=["1", "0"])
 def split(request, monkeypatch):
     monkeypatch.setenv(embedding.SWITCH, request.param)
-    return request.param == "1" and jax.default_backend() == "cpu"
+    return request.param == "1"
 
 
 def pieces(function, *arguments):

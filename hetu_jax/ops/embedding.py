@@ -1,16 +1,15 @@
 """Embedding tables, the rows looked up in them, and writing rows back."""
 
-import os
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import layout
 from ..graph import Node, Placeholder, Variable, op
 from ..ndarray import ND_Sparse_Array
 from .index import cast_ids
 
-SWITCH = "HETU_JAX_SPLIT_LOOKUPS"  # 0: a lookup is one piece; by default, on CPUs, large ones are two
+SWITCH = "HETU_JAX_SPLIT_LOOKUPS"  # 0: a lookup is one piece; 1: large ones are two on any platform; by default on CPUs
 LARGE = 1024  # rows of a lookup from which two cores are faster than one
 
 
@@ -25,7 +24,7 @@ def rows(table, ids):
 @jax.custom_jvp
 def rows_in_halves(table, ids):
     """As `rows`; on CPUs two cores wait for the memory of many rows, where XLA would leave it to one."""
-    if ids.size < LARGE or jax.default_backend() != "cpu" or os.environ.get(SWITCH) == "0":
+    if ids.size < LARGE or not layout.wanted(jax.default_backend(), SWITCH):
         return rows(table, ids)
     halves = jnp.array_split(ids.reshape(-1), 2)
     return jnp.concatenate([rows(table, half) for half in halves]).reshape(ids.shape + table.shape[1:])

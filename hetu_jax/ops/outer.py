@@ -8,13 +8,13 @@ back.
 
 from __future__ import annotations
 
-import os
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-SWITCH = "HETU_JAX_TURN"  # 0: products as they are written; by default, on CPUs, as below
+from .. import layout
+
+SWITCH = "HETU_JAX_TURN"  # 0: products as they are written; 1: as below on any platform; by default on CPUs
 # Measured with XLA of jax 0.10 and 0.12 on two cores of an AMD EPYC.  A right side that is this much narrower than the
 # left one is turned, and so is the result, which pays from so many rows, or up to so many columns, on; a left side
 # where the right one has so many columns that turning it is little next to the product.
@@ -23,7 +23,7 @@ NARROWER, ROWS, NARROW, WIDE = 2, 256, 64, 512
 
 def wanted() -> bool:
     """Whether sides are turned."""
-    return os.environ.get(SWITCH) != "0" and jax.default_backend() == "cpu"
+    return layout.wanted(jax.default_backend(), SWITCH)
 
 
 def outer_sum(left: jax.Array, right: jax.Array) -> jax.Array:
