@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..graph import op
+from . import row_by_row
 from .elementwise import constant, floats
 from .index import cast_ids
 
@@ -191,7 +192,7 @@ def argsort_op(node, dim=1, descending=False):
 
 
 @op
-def topk_idx_op(node, topk):
+def topk_idx_op(node, topk, *, alone=False):
     """The indices of the largest elements along the last axis, largest first; of equal ones the later comes first.
 
     node: (..., n).  topk: int, at most n.  Elements below -10000 are never chosen: their places hold -1.
@@ -199,6 +200,8 @@ def topk_idx_op(node, topk):
     """
     if not 0 <= topk <= node.shape[-1]:
         raise ValueError(f"topk_idx_op cannot choose {topk} of {node.shape[-1]} elements (shape {node.shape})")
+    if topk and alone and row_by_row.can_choose(node, topk):
+        return row_by_row.largest(node, topk, -10000).astype(jnp.float32)
     least = jnp.iinfo(node.dtype).min if jnp.issubdtype(node.dtype, jnp.integer) else -jnp.inf
     values, places = jax.lax.top_k(jnp.flip(jnp.where(node < -10000, least, node), -1), topk)
     return jnp.where(values < -10000, -1, node.shape[-1] - 1 - places).astype(jnp.float32)
@@ -216,9 +219,11 @@ def topk_val_op(nodeA, nodeB):
 
 
 @op
-def cumsum_with_bias_op(node, bias=-1, dim=0):
+def cumsum_with_bias_op(node, bias=-1, dim=0, *, alone=False):
     """The running sum along one axis, this element included, plus a constant.
 
     node: any shape.  bias: number.  dim: int, also negative.  Returns: as addbyconst_op.
     """
-    return jnp.cumsum(node, axis=checked_axis(dim, node), dtype=node.dtype) + constant(bias, node)
+    axis = checked_axis(dim, node)
+    total = row_by_row.running_sum(node, axis) if alone else jnp.cumsum(node, axis, node.dtype)
+    return total + constant(bias, node)
