@@ -10,7 +10,7 @@ from ..ndarray import ND_Sparse_Array
 from .index import cast_ids
 
 SWITCH = "HETU_JAX_SPLIT_LOOKUPS"  # 0: a lookup is one piece; 1: large ones are two on any platform; by default on CPUs
-LARGE = 1024  # rows of a lookup from which two cores are faster than one
+LARGE = 256  # rows of a lookup from which two cores are faster than one
 
 
 def rows(table, ids):
