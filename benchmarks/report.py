@@ -12,7 +12,8 @@ from .sides import SIDES
 
 def markdown(results: dict[str, Any]) -> str:
     """Everything that was measured, as tables."""
-    parts = [f"Measured {results['date']} on {results['machine']}.", table(results["workloads"])]
+    parts = [f"Measured {results['date']} on {results['machine']}."]
+    parts += [table(results["workloads"])] if results["workloads"] else []
     notes = sorted({f"{side}: {why}" for row in results["workloads"] for side, why in row["absent"].items()})
     parts += [f"- {note}" for note in notes]
     for name, rows in results["measures"].items():

@@ -64,6 +64,12 @@ def test_report(tmp_path):
     assert (tmp_path / "results.png").stat().st_size > 1000
 
 
+def test_report_of_measures_alone_has_no_empty_table():
+    results = {"date": "2026-01-01", "machine": "a machine", "workloads": [], "measures": {"depth": [{"layers": 10}]}}
+    text = report.markdown(results)
+    assert text == "Measured 2026-01-01 on a machine.\n\n### Depth\n\n| layers |\n| ---: |\n| 10 |\n"
+
+
 def test_what_is_measured(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--only", "mlp", "depth", "--mode", "inference"])
     options = main.arguments()
