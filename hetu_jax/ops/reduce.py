@@ -200,7 +200,7 @@ def topk_idx_op(node, topk, *, alone=False):
     """
     if not 0 <= topk <= node.shape[-1]:
         raise ValueError(f"topk_idx_op cannot choose {topk} of {node.shape[-1]} elements (shape {node.shape})")
-    if topk and alone and row_by_row.can_choose(node, topk):
+    if alone and row_by_row.can_choose(node, topk):
         return row_by_row.largest(node, topk, -10000).astype(jnp.float32)
     least = jnp.iinfo(node.dtype).min if jnp.issubdtype(node.dtype, jnp.integer) else -jnp.inf
     values, places = jax.lax.top_k(jnp.flip(jnp.where(node < -10000, least, node), -1), topk)

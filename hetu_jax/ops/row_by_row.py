@@ -31,7 +31,7 @@ def running_sum(node, axis):
 
 def can_choose(node, count):
     """Whether `largest` is for choosing `count` numbers of each row of an array, and faster than a sort."""
-    many = count <= FEW and node.size >= MANY * node.shape[-1]
+    many = 0 < count <= FEW and node.size >= MANY * node.shape[-1]
     return many and node.dtype == jnp.float32 and layout.wanted(jax.default_backend(), SWITCH)
 
 
