@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ..graph import op
 from .embedding import rows
 from .index import cast_ids
+from .reduce import top_k
 
 
 def _slots(indices, locations, capacity):
@@ -152,13 +153,7 @@ def group_topk_idx_op(node_A, node_B, topk, num_local_gpus):
     if not 0 < topk <= min(num_local_gpus, node_A.shape[1]):
         raise ValueError(f"a group has {num_local_gpus} of {node_A.shape[1]} experts, so topk cannot be {topk}")
     gates = jnp.where(_own_block(node_B, num_local_gpus, node_A.shape[1]), node_A, -jnp.inf)
-    return _top_k(gates, topk)[1].astype(jnp.float32)
-
-
-def _top_k(values, k):
-    """The k largest along the last axis and where they are; of equal ones the later comes first."""
-    largest, places = jax.lax.top_k(values[..., ::-1], k)
-    return largest, values.shape[-1] - 1 - places
+    return top_k(gates, topk)[1].astype(jnp.float32)
 
 
 @op
@@ -190,7 +185,7 @@ def balance_assignment_op(node):
         raise ValueError(f"{tokens} tokens cannot be shared out equally among {workers} workers")
     scores = jax.lax.stop_gradient(node).T
     if workers == 1 or not tokens:
-        return _top_k(scores, tokens)[1].reshape(-1).astype(jnp.float32)
+        return top_k(scores, tokens)[1].reshape(-1).astype(jnp.float32)
     increment = jnp.maximum((scores.max() - scores.min()) / 50, 1e-4).astype(scores.dtype)
     value, bids = _auction(scores, tokens // workers, increment)
     return _shared_out(value, bids, tokens // workers).astype(jnp.float32)
@@ -227,7 +222,7 @@ def _auction(scores, share, increment):
 
 
 def _bids(value, retained, share, increment):
-    largest, places = _top_k(value, share + 1)
+    largest, places = top_k(value, share + 1)
     bids = (largest[:, :share] - largest[:, share:]) + increment
     workers = jnp.arange(len(value))[:, None]
     return jnp.where(retained, increment, jnp.zeros_like(value).at[workers, places[:, :share]].set(bids))

@@ -203,8 +203,14 @@ def topk_idx_op(node, topk, *, alone=False):
     if alone and row_by_row.can_choose(node, topk):
         return row_by_row.largest(node, topk, -10000).astype(jnp.float32)
     least = jnp.iinfo(node.dtype).min if jnp.issubdtype(node.dtype, jnp.integer) else -jnp.inf
-    values, places = jax.lax.top_k(jnp.flip(jnp.where(node < -10000, least, node), -1), topk)
-    return jnp.where(values < -10000, -1, node.shape[-1] - 1 - places).astype(jnp.float32)
+    values, places = top_k(jnp.where(node < -10000, least, node), topk)
+    return jnp.where(values < -10000, -1, places).astype(jnp.float32)
+
+
+def top_k(values, k):
+    """The k largest along the last axis and where they are; of equal ones the later comes first."""
+    largest, places = jax.lax.top_k(values[..., ::-1], k)
+    return largest, values.shape[-1] - 1 - places
 
 
 @op
